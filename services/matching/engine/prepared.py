@@ -1,0 +1,113 @@
+"""Both sides of a pair, made ready once: the need with its query, the offer with its terms."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from services.matching.engine.lexicon import MARK, Lexicon
+from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts
+from services.matching.engine.policy import Policy
+from services.matching.engine.text import Document, TermStatistics, tokens
+from services.matching.engine.world import World
+from services.matching.engine import criteria
+from shared.reference.vocabulary import ResourceKind
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTerm:
+    """A term of the need with its document frequency in the snapshot and its boost."""
+
+    term: str
+    surface: str
+    df: int
+    boost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a capability says: its terms, its ISIC codes, and whether only its words imply these."""
+
+    document: Document
+    isic: tuple[str, ...]
+    implied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A capability with its provider and its prepared content."""
+
+    capability: CapabilityFacts
+    provider: InstitutionFacts
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedNeed:
+    """A need on a day, with all that does not depend on the capability."""
+
+    need: NeedFacts
+    on: date
+    query: tuple[QueryTerm, ...]
+    isic: tuple[str, ...]
+    implied: bool
+    groups: tuple[str, ...]
+    income: int | None
+    blocs: frozenset[str]
+    weights: dict[str, float]
+
+
+def content_of(capability: CapabilityFacts, lexicon: Lexicon) -> Content:
+    """Terms of title, summary and technologies; ISIC codes as stated, else as implied."""
+    document = lexicon.document([capability.title, capability.summary, *capability.technologies])
+    isic = capability.isic or lexicon.implied_isic(document)
+    return Content(document, isic, implied=not capability.isic)
+
+
+def prepare(need: NeedFacts, on: date, policy: Policy, statistics: TermStatistics, lexicon: Lexicon, world: World) -> PreparedNeed:  # noqa: PLR0913
+    """Make a need ready to be scored against any number of capabilities."""
+    document = lexicon.document([need.title, need.problem, *need.technologies])
+    prepared = PreparedNeed(
+        need=need,
+        on=on,
+        query=_query(need, document, policy, statistics, lexicon),
+        isic=need.isic or lexicon.implied_isic(document),
+        implied=not need.isic,
+        groups=tuple(sorted(world.groups(need.country, on))),
+        income=world.income(need.country, on),
+        blocs=world.blocs(need.country, on) if policy.regional_cooperation else frozenset(),
+        weights={},
+    )
+    prepared.weights.update(policy.spread(_applicable(prepared, world)))
+    return prepared
+
+
+def _applicable(prepared: PreparedNeed, world: World) -> frozenset[str]:
+    need = prepared.need
+    applies = {
+        "sector": bool(prepared.isic),
+        "text": bool(prepared.query),
+        "resources": bool(need.resource_kinds),
+        "sdg": bool(need.sdg_targets),
+        "language": bool(need.languages),
+        "region": bool(prepared.blocs),
+        "context": bool(prepared.groups) or prepared.income is not None,
+        "track_record": True,
+        "evidence": True,
+        "responsiveness": True,
+        "trade": ResourceKind.TRADE in need.resource_kinds and world.trades(need.country, prepared.on),
+    }
+    return frozenset(name for name, does in applies.items() if does)
+
+
+def _query(need: NeedFacts, document: Document, policy: Policy, statistics: TermStatistics, lexicon: Lexicon) -> tuple[QueryTerm, ...]:
+    """The need's most telling terms, bounded because a match stores them."""
+    focus = lexicon.document([need.title, *need.technologies]).frequencies
+    surfaces = {token.key: token.surface for text in (need.title, need.problem, *need.technologies) for token in tokens(text)}
+
+    def weighed(term: str) -> QueryTerm:
+        concept = policy.concept_boost if term.startswith(MARK) else 1.0
+        boost = concept * (policy.focus_boost if term in focus else 1.0)
+        return QueryTerm(term, surfaces.get(term, term), statistics.document_frequency.get(term, 0), boost)
+
+    terms = [weighed(term) for term in document.frequencies]
+    terms.sort(key=lambda t: (-t.boost * criteria.idf(statistics.documents, t.df), t.term))
+    return tuple(terms[: policy.need_terms])

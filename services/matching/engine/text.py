@@ -1,0 +1,192 @@
+"""Folding of texts in seven languages into comparable keys, and BM25's frozen term statistics.
+
+A key is not a word but what words of one family share: `tannery`, `tanneries` and `tannerie` give one
+key, and so do `production`, `produção` and `producción`. The rules are spelling rules, no dictionary;
+what they cannot bridge is the work of the concept lexicon.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from anyascii import anyascii
+
+from services.matching.engine.stopwords import STOP_CHARACTERS, STOP_WORDS
+
+KEY_LENGTH = 16
+"""Keys are cut here: bounds what a match stores, and joins the last inflections of long words."""
+
+WORD = re.compile(r"[^\W_]+")
+CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+ARABIC = re.compile(r"[\u0600-\u06ff]")
+CYRILLIC = re.compile(r"[\u0400-\u04ff]")
+DOUBLED = re.compile(r"([a-z])\1")
+NOT_KEY = re.compile(r"[^a-z0-9]")
+
+
+class Token(NamedTuple):
+    """A key and the word of the text it came from."""
+
+    key: str
+    surface: str
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Keys of a text in reading order, stop words left out; any text is accepted."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = "".join(c for c in plain if unicodedata.category(c) != "Mn" and c != "\u0640")
+    for match in WORD.finditer(plain):
+        yield from _word_tokens(match.group())
+
+
+def _word_tokens(word: str) -> Iterator[Token]:
+    position = 0
+    for run in CJK.finditer(word):
+        yield from _alphabetic(word[position : run.start()])
+        yield from _bigrams(run.group())
+        position = run.end()
+    yield from _alphabetic(word[position:])
+
+
+def _bigrams(run: str) -> Iterator[Token]:
+    """Chinese has no spaces: pairs of characters stand for words, kept in their own script."""
+    pairs = [run] if len(run) == 1 else [run[i : i + 2] for i in range(len(run) - 1)]
+    for pair in pairs:
+        if STOP_CHARACTERS.isdisjoint(pair):
+            yield Token(pair, pair)
+
+
+def _alphabetic(word: str) -> Iterator[Token]:
+    # Stop words are looked up with their accents: `mais` (but) is one, `maïs` (maize) is not.
+    if len(word) > 1 and word not in STOP_WORDS:
+        key = key_of(word)
+        if len(key) > 1:
+            yield Token(key, word[:40])
+
+
+@lru_cache(maxsize=262_144)
+def key_of(word: str) -> str:
+    """Key of one casefolded word without spaces; empty when nothing is left of it."""
+    if ARABIC.search(word):
+        word = _arabic(word)
+    elif CYRILLIC.search(word):
+        word = _russian(word)
+    latin = NOT_KEY.sub("", anyascii(word[:64]).lower())
+    if not word.isascii() and (ARABIC.search(word) or CYRILLIC.search(word)):
+        return latin[:KEY_LENGTH]
+    return stem(latin)[:KEY_LENGTH]
+
+
+ARABIC_PREFIXES = ("وال", "بال", "كال", "فال", "لل", "ال")
+
+
+def _arabic(word: str) -> str:
+    """Drop the article with its attached particles, then a feminine or plural ending."""
+    for prefix in ARABIC_PREFIXES:
+        if word.startswith(prefix) and len(word) - len(prefix) >= 3:
+            word = word[len(prefix) :]
+            break
+    for ending in ("ات", "ية", "ين", "ون", "ة"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+RUSSIAN_ENDINGS = tuple(
+    sorted(
+        "иями ями ами его ого ему ому ими ыми иях ях ах ией ией ием иям ям ам ию ия ии ие ов ев ей ой ый ий ая яя ое ее "
+        "ые ую юю ом ем их ых а я о е ы и у ю ь й".split(),
+        key=len,
+        reverse=True,
+    )
+)
+
+
+def _russian(word: str) -> str:
+    """Drop the longest case ending that leaves four letters."""
+    for ending in RUSSIAN_ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)]
+    return word
+
+
+SUFFIXES = (
+    # (endings of English, French, Spanish, Portuguese; common form; letters that must stay before it)
+    (("ciones", "tions", "coes", "cion", "tion", "cao"), "cion", 2),
+    (("siones", "sions", "soes", "sion", "sao"), "sion", 3),
+    (("idades", "idade", "idad", "ities", "ity", "ites", "ite"), "it", 3),
+    (("amientos", "imientos", "amiento", "imiento", "amentos", "imentos", "amento", "imento"), "ment", 3),
+    (("ements", "ement", "ments", "ment"), "ment", 3),
+    (("iques", "ique", "ically", "ical", "icas", "icos", "ics", "ica", "ico"), "ic", 3),
+    (("aires", "aire", "arios", "arias", "ario", "aria", "aries", "ary"), "ar", 3),
+    (("ielles", "ielle", "iels", "iel"), "ial", 3),
+    (("eaux",), "eau", 2),
+    (("aux",), "al", 3),
+    (("ings", "ing", "ed"), "", 4),
+)
+SPELLINGS = (("ph", "f"), ("th", "t"), ("qu", "c"), ("ch", "c"), ("ct", "t"), ("q", "c"), ("k", "c"), ("y", "i"), ("z", "s"))
+
+
+def stem(word: str) -> str:
+    """Common key of one word family across English, French, Spanish and Portuguese spelling.
+
+    Ending classes first, else plural -s and final vowels; then spellings that differ between the
+    four for one sound. Words of three letters are left alone.
+    """
+    if len(word) < 4 or word.isdigit():
+        return word
+    word = _common_ending(word)
+    for spelling, common in SPELLINGS:
+        word = word.replace(spelling, common)
+    return DOUBLED.sub(r"\1", word)
+
+
+def _common_ending(word: str) -> str:
+    for endings, common, stays in SUFFIXES:
+        for ending in endings:
+            if word.endswith(ending) and len(word) - len(ending) >= stays:
+                return word[: -len(ending)] + common
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    if word.endswith("e") and len(word) > 4:
+        word = word[:-1]
+    for _ in range(2):
+        if word[-1] in "aeioy" and len(word) > 5:
+            word = word[:-1]
+    return word
+
+
+@dataclass(frozen=True, slots=True)
+class TermStatistics:
+    """A frozen snapshot of how common terms are; a match names its `version` and needs it no more.
+
+    `documents` capabilities of `average_length` words; `document_frequency` by term, words and concepts.
+    """
+
+    version: int
+    documents: int = 0
+    average_length: float = 0.0
+    document_frequency: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, version: int, documents: Iterable["Document"]) -> "TermStatistics":
+        """Count a collection; the order of the documents does not matter."""
+        frequency: Counter[str] = Counter()
+        count = total = 0
+        for document in documents:
+            frequency.update(document.frequencies.keys())
+            count += 1
+            total += document.length
+        return cls(version, count, total / count if count else 0.0, dict(sorted(frequency.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text as the engine sees it: its length in words, and how often it says each term."""
+
+    length: int
+    frequencies: Mapping[str, int]

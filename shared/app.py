@@ -1,0 +1,134 @@
+"""The ASGI application of one service: routes, problem documents, request ids, health and contracts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from shared import __version__, health
+from shared.data.database import is_passing
+from shared.lifecycle import Refused
+from shared.messaging.envelope import short
+from shared.ops.ids import new_id
+from shared.web.problems import answer, not_found, refuse, render
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from shared.service import Running
+
+log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+
+
+def make_app(running: Running) -> FastAPI:
+    """The application of a running service."""
+    service = running.service
+    app = FastAPI(title=f"Bandung {service.name}", version=__version__, docs_url="/docs", redoc_url=None)
+    app.state.running = running
+    for router in service.routers:
+        app.include_router(router.routes)
+    for path, endpoint in (("/livez", health.livez), ("/readyz", health.readyz), ("/metrics", health.metrics), ("/version", health.version)):
+        app.add_route(path, endpoint, include_in_schema=False)
+    app.add_route("/schemas/{name}/{version}", _schema, include_in_schema=False)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(_Outermost, running=running)
+    if running.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(running.settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Location", "Link", "Retry-After", "X-Request-Id", "X-Correlation-Id", "Idempotency-Replayed"],
+        )
+    return app
+
+
+async def _schema(request: Request) -> Response:
+    """JSON Schema of one event version of this service."""
+    running: Running = request.app.state.running
+    wanted = f"{request.path_params['name']}.v{request.path_params['version']}"
+    for event in running.service.publishes:
+        if f"{short(event.wire)}.v{event.version()}" == wanted:
+            return JSONResponse(event.model_json_schema(mode="serialization"), media_type="application/schema+json")
+    return answer(request, not_found("schema"))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)  # noqa: S101 (registered for this class only)
+    return answer(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405, and FastAPI's few, as problem documents."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for this class only)
+    code = _HTTP_CODES.get(error.status_code, "malformed_json" if error.status_code == 400 else "internal_error")  # noqa: PLR2004
+    detail = f"There is no {request.method} {request.url.path} here." if code in ("not_found", "method_not_allowed") else str(error.detail)
+    return answer(request, refuse(code, detail, headers=dict(error.headers or {})))
+
+
+class _Outermost:
+    """Gives each request an id, counts it, logs it, and turns any exception into an answer."""
+
+    def __init__(self, app: ASGIApp, running: Running) -> None:
+        self._app, self._running = app, running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(new_id())
+        scope.setdefault("state", {})["request_id"] = request_id
+        seen: dict[str, Any] = {"status": 0, "begun": time.perf_counter()}
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                message.setdefault("headers", []).extend(_headers(scope, request_id))
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(service=self._running.service.name, request_id=request_id):
+            try:
+                await self._app(scope, receive, sending)
+            except Exception as error:  # noqa: BLE001 (the last resort: nothing leaves without an answer)
+                await self._failed(error, scope, receive, sending, started=bool(seen["status"]))
+            self._count(scope, seen)
+
+    async def _failed(self, error: Exception, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:  # noqa: PLR0913
+        if is_passing(error):
+            log.warning("unavailable", path=scope["path"], error=f"{type(error).__name__}: {error}"[:200])
+            refused = refuse("unavailable", "The database does not answer just now; try again soon.")
+        else:
+            log.error("internal_error", path=scope["path"], exc_info=error)
+            refused = refuse("internal_error", "This is our fault; it is in our log under the request id.")
+        if not started:
+            response = render(refused, path=scope["path"], request_id=scope["state"]["request_id"])
+            await response(scope, receive, send)
+
+    def _count(self, scope: Scope, seen: dict[str, Any]) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        took = time.perf_counter() - seen["begun"]
+        self._running.metrics.requests.labels(scope["method"], route, str(seen["status"])).inc()
+        self._running.metrics.request_seconds.labels(route).observe(took)
+        log.debug("request", method=scope["method"], path=scope["path"], status=seen["status"], ms=round(took * 1000, 1))
+
+
+def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    own = [(b"x-request-id", request_id.encode())]
+    if scope["path"].startswith("/docs"):
+        return own  # the page brings its own scripts
+    return own + list(SECURITY_HEADERS.items())

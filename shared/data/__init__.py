@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, migrations, audit, idempotency, scheduler. Knows no Kafka."""

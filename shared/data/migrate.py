@@ -1,0 +1,96 @@
+"""Alembic without ini files: each service's `migrations/` holds revisions only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from shared.data.database import server_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from sqlalchemy import Connection
+
+_LOCK = 7_236_911  # one migration at a time per database
+
+
+def scripts(folder: Path) -> ScriptDirectory:
+    """The revisions of one service."""
+    return ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
+
+
+def head(folder: Path) -> str | None:
+    """The newest revision of the code."""
+    return scripts(folder).get_current_head()
+
+
+async def upgrade(url: str, folder: Path) -> list[str]:
+    """Brings the database to the newest revision under an advisory lock; returns the revisions that ran."""
+    engine = create_async_engine(url, connect_args={"server_settings": {**server_settings("migrate"), "lock_timeout": "4s", "statement_timeout": "0"}})
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("set lock_timeout = 0"))
+            await connection.execute(text("select pg_advisory_lock(:id)"), {"id": _LOCK})
+            await connection.execute(text("set lock_timeout = '4s'"))
+            done = await connection.run_sync(_upgrade, folder)
+            await connection.commit()
+            return done
+    finally:
+        await engine.dispose()
+
+
+def current(connection: Connection) -> str | None:
+    """The revision the database is at."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection, folder: Path) -> list[str]:
+    directory = scripts(folder)
+    if current(connection) == directory.get_current_head():
+        return []
+    ran: list[str] = []
+
+    def plan(revision: Any, context: MigrationContext) -> Any:  # noqa: ANN401 (Alembic's own shapes)
+        del context
+        steps = directory._upgrade_revs("head", revision)  # noqa: SLF001 (what alembic.command.upgrade calls)
+        ran.extend(str(step.revision.revision) for step in steps)
+        return steps
+
+    environment = EnvironmentContext(Config(), directory, fn=plan)
+    environment.configure(connection=connection)
+    with environment.begin_transaction():
+        environment.run_migrations()
+    return ran
+
+
+def make_revision(connection: Connection, folder: Path, metadata: MetaData, message: str) -> list[str]:
+    """Writes the difference between the database and the table classes as a new revision file (for developers)."""
+    from alembic.autogenerate import api  # noqa: PLC0415 (developer command only)
+
+    directory = scripts(folder)
+    number = len(list(directory.walk_revisions())) + 1
+    context = api.RevisionContext(
+        Config(),
+        directory,
+        {
+            "message": message, "autogenerate": True, "sql": False, "head": "head", "splice": False,
+            "branch_label": None, "version_path": None, "rev_id": f"{number:04d}", "depends_on": None,
+        },
+    )
+
+    def compare(revision: Any, migration: MigrationContext) -> Any:  # noqa: ANN401
+        context.run_autogenerate(revision, migration)
+        return []
+
+    environment = EnvironmentContext(Config(), directory, fn=compare)
+    environment.configure(connection=connection, target_metadata=metadata, compare_type=True)
+    environment.run_migrations()
+    return [str(script.path) for script in context.generate_scripts() if script is not None]

@@ -1,0 +1,77 @@
+"""Timers: small tasks that run on one process per service, the one that leads.
+
+What is due is a condition on rows, not a memory of the scheduler, so a due row fires once also after downtime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from shared.data.database import is_passing
+from shared.ops.faults import Fault
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`run` does one small batch in the transaction it is given and returns how many rows it moved.
+
+    It is called again at once while it returns more than zero, else after `every_seconds`.
+    """
+
+    name: str
+    run: Callable[[Any], Awaitable[int]]
+    every_seconds: float = 1.0
+
+
+@dataclass
+class Scheduler:
+    """Runs the tasks while `leading` is set."""
+
+    tasks: list[Task]
+    leading: asyncio.Event
+    transaction: Callable[[], AbstractAsyncContextManager[Any]]
+    fault: Fault = field(default_factory=lambda: Fault("scheduler"))
+    _due: dict[str, float] = field(default_factory=dict)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; a failing task is tried again at its next turn."""
+        while not stop.is_set():
+            if self.leading.is_set():
+                await self._turn(stop)
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _turn(self, stop: asyncio.Event) -> None:
+        now = asyncio.get_running_loop().time()
+        for task in self.tasks:
+            if stop.is_set() or self._due.get(task.name, 0.0) > now:
+                continue
+            moved = await self._once(task)
+            self._due[task.name] = 0.0 if moved else now + task.every_seconds
+
+    async def _once(self, task: Task) -> int:
+        try:
+            async with self.transaction() as tx:
+                moved = await task.run(tx)
+        except Exception as error:
+            if not is_passing(error):
+                log.exception("task_failed", task=task.name)
+            self.fault.report(f"{task.name}: {error}"[:200])
+            return 0
+        self.fault.clear()
+        return moved

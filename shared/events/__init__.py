@@ -1,0 +1,1 @@
+"""The language of the installation: topics, and one file of event classes per producing service."""

@@ -1,0 +1,179 @@
+"""Events of matching: the life of a match."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar
+from uuid import UUID
+
+from shared.events import topics
+from shared.events.states import PartyRef, Reason, RoleRef, State, Sum
+from shared.messaging.envelope import Event, Visibility
+from shared.reference.types import UtcDateTime
+
+
+class FacilitatorRef(PartyRef):
+    """An institution invited to the facilitating role: `invited`, `joined` or `declined`."""
+
+    status: str
+
+
+class Answers(State):
+    """What each side said: null, `interested` or `declined`."""
+
+    beneficiary: str | None
+    provider: str | None
+
+
+class MatchState(State):
+    """A match after an event."""
+
+    id: UUID
+    version: int
+    status: str
+    origin: str
+    need_id: UUID
+    need_version: int
+    need_title: str
+    capability_id: UUID
+    capability_version: int
+    capability_title: str
+    beneficiary: PartyRef
+    provider: PartyRef
+    facilitators: list[FacilitatorRef]
+    score: float
+    rank: int
+    policy_version: int
+    as_of: date
+    answers: Answers
+    confirmations: list[str]
+    project_id: UUID | None
+    reason: Reason | None
+    proposed_at: UtcDateTime
+    expires_at: UtcDateTime | None
+    updated_at: UtcDateTime
+
+
+class MatchEvent(Event):
+    """Something happened to a match; the need's id is the thread."""
+
+    topic: ClassVar[str] = topics.MATCHES
+    visibility: ClassVar[Visibility] = Visibility.PARTIES
+    match: MatchState
+
+    def key(self) -> UUID:
+        return self.match.id
+
+    def subject(self) -> str:
+        return f"matches/{self.match.id}"
+
+    def correlation(self) -> UUID:
+        return self.match.need_id
+
+    def parties(self) -> frozenset[UUID]:
+        principals = {self.match.beneficiary.institution_id, self.match.provider.institution_id}
+        return frozenset(principals | {f.institution_id for f in self.match.facilitators if f.status != "declined"})
+
+
+class MatchProposed(MatchEvent):
+    """The engine proposes it."""
+
+    wire: ClassVar[str] = "org.bandung.MatchProposed.v1"
+
+
+class MatchInterestExpressed(MatchEvent):
+    """A side is interested."""
+
+    wire: ClassVar[str] = "org.bandung.MatchInterestExpressed.v1"
+
+
+class MatchAccepted(MatchEvent):
+    """The beneficiary chose it."""
+
+    wire: ClassVar[str] = "org.bandung.MatchAccepted.v1"
+
+
+class MatchDeclined(MatchEvent):
+    """A side declined it."""
+
+    wire: ClassVar[str] = "org.bandung.MatchDeclined.v1"
+
+
+class MatchConfirmed(MatchEvent):
+    """The first owner confirmed."""
+
+    wire: ClassVar[str] = "org.bandung.MatchConfirmed.v1"
+
+
+class ProjectSeed(State):
+    """What projects needs to open a project without asking anybody."""
+
+    id: UUID
+    title: str
+    language: str
+    partners: list[RoleRef]
+    resource_kinds: list[str]
+    isic: list[str]
+    hs: list[str]
+    sdg_targets: list[str]
+    budget: Sum | None
+    funding_gap: Sum | None
+
+
+class MatchFormalised(MatchEvent):
+    """Both owners confirmed; a place is taken and a project will open under `project.id`."""
+
+    wire: ClassVar[str] = "org.bandung.MatchFormalised.v1"
+    project: ProjectSeed
+
+
+class MatchExpired(MatchEvent):
+    """Nobody answered in time."""
+
+    wire: ClassVar[str] = "org.bandung.MatchExpired.v1"
+
+
+class MatchWithdrawn(MatchEvent):
+    """The system took it back, for the reason it gives."""
+
+    wire: ClassVar[str] = "org.bandung.MatchWithdrawn.v1"
+
+
+class MatchReminderDue(MatchEvent):
+    """A side has seven days left to answer."""
+
+    wire: ClassVar[str] = "org.bandung.MatchReminderDue.v1"
+
+
+class FacilitatorInvited(MatchEvent):
+    """A principal invited an institution to the facilitating role."""
+
+    wire: ClassVar[str] = "org.bandung.FacilitatorInvited.v1"
+
+
+class FacilitatorJoined(MatchEvent):
+    """The invited institution joined."""
+
+    wire: ClassVar[str] = "org.bandung.FacilitatorJoined.v1"
+
+
+class FacilitatorDeclined(MatchEvent):
+    """The invited institution declined."""
+
+    wire: ClassVar[str] = "org.bandung.FacilitatorDeclined.v1"
+
+
+EVENTS: tuple[type[Event], ...] = (
+    MatchProposed,
+    MatchInterestExpressed,
+    MatchAccepted,
+    MatchDeclined,
+    MatchConfirmed,
+    MatchFormalised,
+    MatchExpired,
+    MatchWithdrawn,
+    MatchReminderDue,
+    FacilitatorInvited,
+    FacilitatorJoined,
+    FacilitatorDeclined,
+)

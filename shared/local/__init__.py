@@ -1,0 +1,1 @@
+"""PostgreSQL and Apache Kafka on one machine, for `bandung up` and the tests only."""

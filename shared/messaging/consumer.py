@@ -1,0 +1,298 @@
+"""The consumer loop: every event has its effect once, in order per key, whatever breaks in between.
+
+One transaction per slice of a partition holds the inbox rows, the handlers' effects, their outbox rows and the
+position in the log. A fault of the infrastructure is tried again for ever; a record that cannot be handled is
+found by replaying its slice one by one, and buried alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.data.database import is_passing
+from shared.messaging import inbox
+from shared.messaging.envelope import CloudEvent
+from shared.messaging.kafka import cluster_id, stop_bounded
+from shared.ops.faults import Fault
+from shared.ops.telemetry import span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.trace import Tracer
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from shared.messaging.handlers import Handlers
+    from shared.messaging.inbox import InboxTables
+    from shared.messaging.transaction import Transactions, Tx
+    from shared.ops.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+SLICE_RECORDS = 500
+POLL_MS = 500
+START_SECONDS = 20.0
+POLL_SECONDS = 30.0
+COMMIT_EVERY_SECONDS = 0.2
+COMMIT_SECONDS = 2.0
+DEAD_LETTER_STREAK = 20
+BACKOFF_SECONDS = (0.2, 10.0)
+
+Record = Any  # aiokafka's ConsumerRecord[bytes, bytes]
+
+
+class MustRebuild(Exception):  # noqa: N818
+    """This consumer object cannot go on; a new one can."""
+
+
+@dataclass
+class _Lane:
+    """One assigned partition."""
+
+    failures: int = 0
+    dead_streak: int = 0
+    resume_at: float = 0.0
+    stopped: bool = False
+
+
+@dataclass
+class Consumer:
+    """Runs for the life of the service."""
+
+    bootstrap: str
+    group: str
+    prefix: str
+    handlers: Handlers
+    tables: InboxTables
+    transactions: Transactions
+    session: Callable[[], AsyncSession]
+    metrics: Metrics
+    tracer: Tracer
+    slot: str = "0"
+    fault: Fault = field(default_factory=lambda: Fault("consumer"))
+    limit_fault: Fault = field(default_factory=lambda: Fault("consumer-dead-letters"))
+    lag: int | None = None
+    _lanes: dict[TopicPartition, _Lane] = field(default_factory=dict)
+    _cluster: str = ""
+    _unpositioned: bool = False
+    _committed_at: float = 0.0
+    _offsets: dict[TopicPartition, int] = field(default_factory=dict)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consumes until `stop` is set; builds a new consumer object after every fault, since they cannot be restarted."""
+        attempt = 0
+        while not stop.is_set() and self.handlers.topics:
+            consumer: AIOKafkaConsumer | None = None
+            try:
+                consumer = await self._started()
+                attempt = 0
+                await self._consume(consumer, stop)
+            except (KafkaError, TimeoutError, OSError, MustRebuild) as error:
+                self.lag = None
+                self.fault.report(f"{type(error).__name__}: {error}"[:200])
+            except Exception:
+                log.exception("consumer_failed")
+                self.fault.report("unexpected failure, see the log")
+            finally:
+                if consumer is not None:
+                    await stop_bounded(consumer)
+            attempt += 1
+            await _wait(stop, _backoff(attempt))
+
+    async def _started(self) -> AIOKafkaConsumer:
+        self._cluster = await cluster_id(self.bootstrap)
+        self._lanes.clear()
+        self._offsets.clear()
+        self._unpositioned = False
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=self.prefix + self.group,
+            group_instance_id=f"{self.prefix}{self.group}-{self.slot}",  # a restarted member waits 0.1 s, not a session
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=45_000,
+            heartbeat_interval_ms=3_000,
+            metadata_max_age_ms=30_000,
+        )
+        consumer.subscribe([self.prefix + topic for topic in self.handlers.topics], listener=_Positions(self, consumer))
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await consumer.start()
+        except BaseException:
+            await stop_bounded(consumer)
+            raise
+        return consumer
+
+    async def position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
+        """Seeks each assigned partition to where the database says; called on every assignment."""
+        try:
+            async with self.session() as session:
+                known = await inbox.positions(session, self.tables, self._cluster)
+        except Exception as error:  # noqa: BLE001 (the listener must not raise: aiokafka would read on from Kafka's own offsets)
+            self._unpositioned = True
+            self.fault.report(f"positions unreadable: {error}"[:200])
+            return
+        for tp in assigned:
+            self._lanes[tp] = _Lane()
+            consumer.seek(tp, known.get((tp.topic, tp.partition), 0))
+
+    async def _consume(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            async with asyncio.timeout(POLL_SECONDS):
+                polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=SLICE_RECORDS * 6)
+            if self._unpositioned:
+                raise MustRebuild(self.fault.detail or "positions unreadable")
+            if not any(lane.failures for lane in self._lanes.values()):
+                self.fault.clear()
+            for tp, records in polled.items():
+                for start in range(0, len(records), SLICE_RECORDS):
+                    if not await self._work(consumer, tp, records[start : start + SLICE_RECORDS]):
+                        break
+            self._resume(consumer)
+            self._measure(consumer)
+            await self._commit(consumer)
+
+    async def _work(self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record]) -> bool:
+        """Whether the slice was dealt with; if not, the partition is set back and paused."""
+        lane = self._lanes.setdefault(tp, _Lane())
+        done = await self._slice(tp, records, lane)
+        if done == len(records):
+            lane.failures = 0
+            return True
+        consumer.seek(tp, records[done].offset)
+        consumer.pause(tp)
+        lane.failures += 1
+        lane.resume_at = asyncio.get_running_loop().time() + _backoff(lane.failures)
+        return False
+
+    async def _slice(self, tp: TopicPartition, records: Sequence[Record], lane: _Lane) -> int:
+        """How many records from the start were dealt with."""
+        try:
+            await self._handle(tp, records)
+        except Exception as error:  # noqa: BLE001 (classified below)
+            if is_passing(error):
+                self._passing(error)
+                return 0
+        else:
+            lane.dead_streak = 0
+            return len(records)
+        return await self._one_by_one(tp, records, lane)
+
+    async def _one_by_one(self, tp: TopicPartition, records: Sequence[Record], lane: _Lane) -> int:
+        for done, record in enumerate(records):
+            try:
+                await self._handle(tp, [record])
+                lane.dead_streak = 0
+            except Exception as error:  # noqa: BLE001 (classified here)
+                if is_passing(error) or not await self._bury(tp, record, error, lane):
+                    self._passing(error)
+                    return done
+        return len(records)
+
+    async def _handle(self, tp: TopicPartition, records: Sequence[Record]) -> None:
+        """One transaction: inbox, effects in offset order, outbox, position."""
+        known = [(CloudEvent.from_record(record.headers, record.value)) for record in records]
+        read = [(event, self.handlers.read(event)) for event in known]
+        works: list[Tx] = []
+        async with self.session() as session:
+            wanted = [event for event, found in read if found is not None]
+            fresh = await inbox.take(session, self.tables, wanted, self.transactions.clock.real())
+            for event, found in read:
+                if found is not None and (event.source, event.id) in fresh:
+                    fresh.discard((event.source, event.id))
+                    works.append(await self._effect(session, event, *found))
+            await inbox.save_position(session, self.tables, self._cluster, tp.topic, tp.partition, records[-1].offset + 1)
+            await session.commit()
+        self._offsets[tp] = records[-1].offset + 1
+        self._count(len(works), len(records) - len(wanted), len(wanted) - len(works))
+        for tx in works:
+            tx.committed()
+
+    async def _effect(self, session: AsyncSession, event: CloudEvent, typed: Any, handler: Any) -> Tx:  # noqa: ANN401
+        tx = self.transactions.delivery(session, event)
+        with span(self.tracer, f"handle {event.type}", event.traceparent, event_id=str(event.id)):
+            await handler(tx, typed)
+            await tx.flush()
+        return tx
+
+    async def _bury(self, tp: TopicPartition, record: Record, error: Exception, lane: _Lane) -> bool:
+        """Whether the record is now a dead letter; False when the budget of its partition is used up."""
+        if lane.dead_streak >= DEAD_LETTER_STREAK:
+            lane.stopped = True
+            self.limit_fault.report(f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200])
+            return False
+        log.error("dead_letter", topic=tp.topic, partition=tp.partition, offset=record.offset, error=repr(error)[:500])
+        async with self.session() as session:
+            await inbox.bury(session, self.tables, self._cluster, record, repr(error), self.transactions.clock.real())
+            await inbox.save_position(session, self.tables, self._cluster, tp.topic, tp.partition, record.offset + 1)
+            await session.commit()
+        lane.dead_streak += 1
+        self._offsets[tp] = record.offset + 1
+        self.metrics.handled.labels("dead_letter").inc()
+        return True
+
+    def _passing(self, error: Exception) -> None:
+        if self.limit_fault.since is None:
+            self.fault.report(f"{type(error).__name__}: {error}"[:200])
+
+    def _count(self, handled: int, skipped: int, repeated: int) -> None:
+        for outcome, number in (("handled", handled), ("skipped", skipped), ("repeated", repeated)):
+            if number:
+                self.metrics.handled.labels(outcome).inc(number)
+
+    def _resume(self, consumer: AIOKafkaConsumer) -> None:
+        now = asyncio.get_running_loop().time()
+        assigned = consumer.assignment()
+        for tp in consumer.paused():
+            lane = self._lanes.get(tp)
+            if tp in assigned and lane is not None and not lane.stopped and lane.resume_at <= now:
+                consumer.resume(tp)
+
+    def _measure(self, consumer: AIOKafkaConsumer) -> None:
+        ends = {tp: consumer.highwater(tp) for tp in consumer.assignment()}
+        self.lag = sum(max(0, end - self._offsets.get(tp, end)) for tp, end in ends.items() if end is not None)
+        self.metrics.lag.set(self.lag)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Tells Kafka for the sake of lag tools only; the truth is in the database."""
+        now = asyncio.get_running_loop().time()
+        offsets = {tp: offset for tp, offset in self._offsets.items() if tp in consumer.assignment()}
+        if not offsets or now - self._committed_at < COMMIT_EVERY_SECONDS:
+            return
+        self._committed_at = now
+        async with asyncio.timeout(COMMIT_SECONDS):
+            await consumer.commit(offsets)
+
+
+class _Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    def __init__(self, consumer: Consumer, client: AIOKafkaConsumer) -> None:
+        self._consumer, self._client = consumer, client
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """Nothing to do: positions are in the database already."""
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        await self._consumer.position(self._client, assigned)
+
+
+def _backoff(failures: int) -> float:
+    low, high = BACKOFF_SECONDS
+    return float(min(high, low * 2 ** min(failures, 10))) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+

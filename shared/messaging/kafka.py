@@ -1,0 +1,112 @@
+"""Names and partitions on Kafka, and bounded ways to build and drop its clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ADMIN_SECONDS = 8.0
+STOP_SECONDS = 0.5
+_DAY_MS = 24 * 3600 * 1000
+_TOPIC_EXISTS = 36
+
+Cleanup = Literal["keep", "compact", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as declared; the only place for its partitions, retention and cleanup."""
+
+    name: str
+    cleanup: Cleanup = "keep"
+    partitions: int = 6
+    retention_days: int = 14
+
+    def config(self) -> dict[str, str]:
+        """Kafka's own settings for this topic."""
+        if self.cleanup == "compact":
+            return {"cleanup.policy": "compact", "min.compaction.lag.ms": str(14 * _DAY_MS)}
+        kept = -1 if self.cleanup == "keep" else self.retention_days * _DAY_MS
+        return {"cleanup.policy": "delete", "retention.ms": str(kept), "retention.bytes": "-1"}
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """One function for all services: crc32 (1.5 times as fast as the pure-Python murmur2)."""
+    return zlib.crc32(key) % partitions
+
+
+async def stop_bounded(client: Any) -> None:  # noqa: ANN401 (any aiokafka client)
+    """`stop()` does not return with the broker down and may raise CancelledError, so it gets its own bounded task."""
+    task = asyncio.ensure_future(client.stop())
+    done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
+    if done:
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            task.result()
+        return
+    task.cancel()
+    await asyncio.wait({task}, timeout=STOP_SECONDS)
+    await close_hard(client)
+
+
+async def close_hard(client: Any) -> None:  # noqa: ANN401
+    """Closes the sockets of a client that would not stop (private names: the version is pinned)."""
+    sender = getattr(client, "_sender", None)
+    task = getattr(sender, "_sender_task", None)
+    if task is not None:
+        task.cancel()
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(STOP_SECONDS):
+            await client._client.close()  # noqa: SLF001
+
+
+async def cluster_id(bootstrap: str) -> str:
+    """The id of the cluster behind this address; raises KafkaError or TimeoutError."""
+    async with admin(bootstrap) as client:
+        described = await client.describe_cluster()
+        return str(described["cluster_id"])
+
+
+@contextlib.asynccontextmanager
+async def admin(bootstrap: str) -> Any:  # noqa: ANN401
+    """A started admin client, bounded on both ends."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(ADMIN_SECONDS * 1000))
+    try:
+        async with asyncio.timeout(ADMIN_SECONDS):
+            await client.start()
+            yield client
+    finally:
+        task = asyncio.ensure_future(client.close())
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+        task.cancel()
+
+
+async def ensure_topics(bootstrap: str, topics: Iterable[Topic], *, prefix: str, replication: int) -> dict[str, str]:
+    """Creates what is missing; returns topic -> `created` or `present`; raises KafkaError with the broker's words."""
+    wanted = [
+        NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.config()) for t in topics
+    ]
+    async with admin(bootstrap) as client:
+        response = await client.create_topics(wanted, timeout_ms=int(ADMIN_SECONDS * 1000))
+    return _outcome(response.topic_errors)
+
+
+def _outcome(errors: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+    # the admin client raises nothing: errors stand in the response
+    outcome: dict[str, str] = {}
+    for name, code, *rest in errors:
+        if code not in (0, _TOPIC_EXISTS):
+            msg = f"topic {name}: error {code} {rest[0] if rest else ''}"
+            raise KafkaError(msg)
+        outcome[name] = "present" if code else "created"
+    return outcome
+
+

@@ -1,0 +1,1 @@
+"""Running the thing: settings, clock, ids, logs, telemetry."""
