@@ -62,6 +62,7 @@ class Rule:
 
     policy: Policy
     transaction: bool = True
+    reads_json: bool = True
 
 
 class Router:
@@ -74,11 +75,20 @@ class Router:
         """A reading route; `transaction=False` for streams, which must not hold a connection."""
         return self._add("GET", path, Rule(policy, transaction), options)
 
-    def post(self, path: str, policy: Policy, *, status: int = 200, transaction: bool = True, **options: Any) -> Callable[[E], E]:  # noqa: ANN401
-        """A creation (201) or a state change (200)."""
-        return self._add("POST", path, Rule(policy, transaction), {"status_code": status, **options})
+    def post(
+        self,
+        path: str,
+        policy: Policy,
+        *,
+        status: int = 200,
+        transaction: bool = True,
+        reads_json: bool = True,
+        **options: Any,
+    ) -> Callable[[E], E]:
+        """A creation (201) or a state change (200); `reads_json=False` leaves the body to the endpoint."""
+        return self._add("POST", path, Rule(policy, transaction, reads_json), {"status_code": status, **options})
 
-    def patch(self, path: str, policy: Policy, **options: Any) -> Callable[[E], E]:  # noqa: ANN401
+    def patch(self, path: str, policy: Policy, **options: Any) -> Callable[[E], E]:  # noqa: ANN401  # noqa: ANN401
         """A JSON merge patch."""
         return self._add("PATCH", path, Rule(policy), options)
 
@@ -115,7 +125,12 @@ class _Route(APIRoute):
         if not isinstance(rule, Rule):
             msg = f"{self.path} has no policy"
             raise TypeError(msg)
-        return _Flow(rule, super().get_route_handler(), frozenset(_query_names(self.dependant)), reads_json=self._reads_json()).run
+        return _Flow(
+            rule,
+            super().get_route_handler(),
+            frozenset(_query_names(self.dependant)),
+            reads_json=rule.reads_json and self._reads_json(),
+        ).run
 
     def _reads_json(self) -> bool:
         return self.body_field is None or not isinstance(self.body_field.field_info, Form)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -37,11 +38,22 @@ _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large
 def make_app(running: Running) -> FastAPI:
     """The application of a running service."""
     service = running.service
-    app = FastAPI(title=f"Bandung {service.name}", version=__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(
+        title=f"Bandung {service.name}",
+        version=__version__,
+        docs_url="/docs",
+        redoc_url=None,
+        telemetry=_telemetry(running),
+    )
     app.state.running = running
     for router in service.routers:
         app.include_router(router.routes)
-    for path, endpoint in (("/livez", health.livez), ("/readyz", health.readyz), ("/metrics", health.metrics), ("/version", health.version)):
+    for path, endpoint in (
+        ("/livez", health.livez),
+        ("/readyz", health.readyz),
+        ("/metrics", health.metrics),
+        ("/version", health.version),
+    ):
         app.add_route(path, endpoint, include_in_schema=False)
     app.add_route("/schemas/{name}/{version}", _schema, include_in_schema=False)
     app.add_exception_handler(Refused, _refused)
@@ -53,9 +65,21 @@ def make_app(running: Running) -> FastAPI:
             allow_origins=list(running.settings.cors_origins),
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["ETag", "Location", "Link", "Retry-After", "X-Request-Id", "X-Correlation-Id", "Idempotency-Replayed"],
+            expose_headers=[
+                "ETag",
+                "Location",
+                "Link",
+                "Retry-After",
+                "X-Request-Id",
+                "X-Correlation-Id",
+                "Idempotency-Replayed",
+            ],
         )
     return app
+
+
+def _telemetry(running: Running) -> TelemetryConfig:
+    return {"tracer_provider": running.tracing, "metrics": False, "logs": False, "operation_spans": False}
 
 
 async def _schema(request: Request) -> Response:
@@ -77,7 +101,11 @@ async def _http(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405, and FastAPI's few, as problem documents."""
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for this class only)
     code = _HTTP_CODES.get(error.status_code, "malformed_json" if error.status_code == 400 else "internal_error")  # noqa: PLR2004
-    detail = f"There is no {request.method} {request.url.path} here." if code in ("not_found", "method_not_allowed") else str(error.detail)
+    detail = (
+        f"There is no {request.method} {request.url.path} here."
+        if code in ("not_found", "method_not_allowed")
+        else str(error.detail)
+    )
     return answer(request, refuse(code, detail, headers=dict(error.headers or {})))
 
 
@@ -108,7 +136,7 @@ class _Outermost:
                 await self._failed(error, scope, receive, sending, started=bool(seen["status"]))
             self._count(scope, seen)
 
-    async def _failed(self, error: Exception, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:  # noqa: PLR0913
+    async def _failed(self, error: Exception, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
         if is_passing(error):
             log.warning("unavailable", path=scope["path"], error=f"{type(error).__name__}: {error}"[:200])
             refused = refuse("unavailable", "The database does not answer just now; try again soon.")
@@ -124,7 +152,9 @@ class _Outermost:
         took = time.perf_counter() - seen["begun"]
         self._running.metrics.requests.labels(scope["method"], route, str(seen["status"])).inc()
         self._running.metrics.request_seconds.labels(route).observe(took)
-        log.debug("request", method=scope["method"], path=scope["path"], status=seen["status"], ms=round(took * 1000, 1))
+        log.debug(
+            "request", method=scope["method"], path=scope["path"], status=seen["status"], ms=round(took * 1000, 1)
+        )
 
 
 def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:

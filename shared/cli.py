@@ -1,98 +1,195 @@
-"""The commands of one service: `python -m services.<name>`, also behind `bandung <name>`."""
+"""The commands of a service, offered twice: by `python -m services.<name>` for one, by `bandung` for all.
+
+Exit codes: 0 done, 1 done in part or refused, 2 wrong usage.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from shared import operations
 from shared import run as runner
 from shared.data import migrate as migrations
 from shared.ops import logs
 from shared.service import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from shared.ops.settings import ServiceSettings
     from shared.service import Service
 
-console = Console()
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+SomeService = Annotated[str | None, typer.Option("--service", help="Only this service.")]
+OneService = Annotated[str, typer.Argument(help="The service.")]
+Number = Annotated[int, typer.Argument(help="The number that `list` shows.")]
+Row = dict[str, Any]
+console = Console()
 
 
-def show(rows: list[dict[str, Any]], *, as_json: bool, title: str) -> None:
+def show(rows: list[Row], *, as_json: bool, title: str) -> None:
     """Prints rows as JSON or as a table."""
     if as_json:
         typer.echo(json.dumps(rows, default=str))
-        return
-    if not rows:
+    elif not rows:
         console.print(f"{title}: none")
-        return
-    table = RichTable(title=title)
-    for name in rows[0]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console.print(table)
+    else:
+        table = RichTable(*rows[0], title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*("" if value is None else str(value) for value in row.values()))
+        console.print(table)
 
 
-def commands(build: Callable[[Any], Service], settings_class: type[ServiceSettings]) -> typer.Typer:
-    """The command group of one service."""
-    app = typer.Typer(help=f"The {settings_class.service} service.", no_args_is_help=True)
+def complain(message: str) -> typer.Exit:
+    """Prints one clear line to standard error; to be raised."""
+    typer.secho(message, err=True, fg="red")
+    return typer.Exit(1)
 
-    def service() -> Service:
-        settings = settings_class()
-        logs.configure(level=settings.log_level, as_json=settings.log_json)
-        return build(settings)
 
-    def in_service(work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401
-        async def inside() -> Any:  # noqa: ANN401
-            running = Running(service())
-            try:
-                return await work(running)
-            finally:
-                await running.close()
+@dataclass(frozen=True)
+class Operations:
+    """Commands over the services that `load` gives: those with this name, or all for None."""
 
-        return asyncio.run(inside())
+    load: Callable[[str | None], list[Service]]
 
-    @app.command("run")
-    def run_service() -> None:
-        """Run the API with its relay, consumer and scheduler until SIGTERM."""
-        asyncio.run(runner.serve(service()))
+    def add_to(self, app: typer.Typer) -> None:
+        """Registers the commands."""
+        for command in (self.migrate, self.outbox, self.snapshot):
+            app.command()(command)
+        app.add_typer(_group("topics", "Kafka topics.", ensure=self.ensure_topics), name="topics")
+        letters = _group(
+            "dead-letters",
+            "Records that could not be handled.",
+            list=self.list_letters,
+            show=self.show_letter,
+            redrive=self.redrive_letter,
+        )
+        app.add_typer(letters, name="dead-letters")
 
-    @app.command()
-    def migrate(as_json: AsJson = False) -> None:  # noqa: FBT002 (typer option)
-        """Bring the database to the newest revision."""
-        made = service()
-        done = asyncio.run(migrations.upgrade(made.settings.database_url.get_secret_value(), made.migrations))
-        show([{"revision": revision} for revision in done], as_json=as_json, title="Revisions that ran")
+    def migrate(self, service: SomeService = None, as_json: AsJson = False) -> None:
+        """Bring the databases to the newest revision."""
 
-    @app.command("make-revision", hidden=True)
-    def make_revision(message: str) -> None:
-        """Write the difference between database and table classes as a new revision (for developers)."""
+        async def each(name: str, url: str, running: Service) -> list[Row]:
+            done = await migrations.upgrade(url, running.migrations)
+            return [{"service": name, "revision": revision} for revision in done]
 
-        async def work(running: Running) -> list[str]:
-            async with running.database.background.connect() as connection:
-                return await connection.run_sync(
-                    migrations.make_revision, running.service.migrations, running.service.metadata, message
-                )
+        rows: list[Row] = []
+        for found in self.load(service):
+            url = found.settings.database_url.get_secret_value()
+            rows += asyncio.run(_guarded(each(found.name, url, found)))
+        show(rows, as_json=as_json, title="Revisions that ran")
 
-        show([{"file": path} for path in in_service(work)], as_json=False, title="Written")
+    def ensure_topics(self, service: SomeService = None, as_json: AsJson = False) -> None:
+        """Create the topics that are missing."""
+        outcome = self._each(service, Running.ensure_topics, only_first=True)[0]
+        show([{"topic": t, "outcome": o} for t, o in sorted(outcome.items())], as_json=as_json, title="Topics")
 
-    @app.command()
-    def topics(as_json: AsJson = False) -> None:  # noqa: FBT002 (typer option)
-        """Create missing Kafka topics."""
-        outcome = in_service(lambda running: running.ensure_topics())
-        show([{"topic": name, "outcome": what} for name, what in outcome.items()], as_json=as_json, title="Topics")
+    def outbox(self, service: SomeService = None, as_json: AsJson = False) -> None:
+        """Show what waits for Kafka."""
+        show(self._each(service, operations.outbox), as_json=as_json, title="Outbox")
 
-    return app
+    def snapshot(self, service: OneService, as_json: AsJson = False) -> None:
+        """Write the present state of every aggregate to Kafka again, under a new epoch."""
+        made = self._each(service, operations.snapshot)
+        show([{"service": service, "events": number} for number in made], as_json=as_json, title="Snapshot")
+
+    def list_letters(
+        self,
+        service: SomeService = None,
+        all_: Annotated[bool, typer.Option("--all", help="Also redriven ones.")] = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """List the dead letters that wait."""
+
+        async def work(running: Running) -> list[Row]:
+            return await operations.dead_letters(running, redriven=all_)
+
+        show([row for rows in self._each(service, work) for row in rows], as_json=as_json, title="Dead letters")
+
+    def show_letter(self, service: OneService, number: Number, as_json: AsJson = False) -> None:
+        """Show one dead letter whole; reading it is audited."""
+        [row] = self._each(service, lambda running: operations.dead_letter(running, number))
+        if row is None:
+            raise complain(f"{service} has no dead letter {number}; `bandung dead-letters list` shows what there is.")
+        typer.echo(json.dumps(row, default=str, indent=None if as_json else 2, ensure_ascii=False))
+
+    def redrive_letter(self, service: OneService, number: Number, as_json: AsJson = False) -> None:
+        """Handle a dead letter again."""
+        [outcome] = self._each(service, lambda running: operations.redrive(running, number))
+        show([{"service": service, "id": number, "outcome": outcome}], as_json=as_json, title="Redrive")
+        if outcome.startswith("failed"):
+            raise typer.Exit(1)
+
+    def _each(
+        self, name: str | None, work: Callable[[Running], Coroutine[Any, Any, Any]], *, only_first: bool = False
+    ) -> list[Any]:
+        async def inside() -> list[Any]:
+            results = []
+            for service in self.load(name)[: 1 if only_first else None]:
+                running = Running(service)
+                try:
+                    results.append(await work(running))
+                finally:
+                    await running.close()
+            return results
+
+        return list(asyncio.run(_guarded(inside())))
+
+
+def _group(name: str, help_text: str, **commands: Callable[..., None]) -> typer.Typer:
+    group = typer.Typer(name=name, help=help_text, no_args_is_help=True)
+    for command, function in commands.items():
+        group.command(command)(function)
+    return group
+
+
+async def _guarded(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+    """Faults of the surroundings become one line; defects keep their trace."""
+    from aiokafka.errors import KafkaError
+
+    from shared.data.database import is_passing
+
+    try:
+        return await work
+    except KafkaError as error:
+        raise complain(f"Kafka does not answer: {error}. Check BANDUNG_KAFKA_BOOTSTRAP.") from error
+    except Exception as error:
+        if is_passing(error):
+            raise complain(f"The database does not answer: {error}. Check <SERVICE>_DATABASE_URL.") from error
+        raise
+
+
+def loaded(build: Callable[[Any], Service], settings_class: type[ServiceSettings]) -> Service:
+    """A service from the settings of the environment, with logging set up."""
+    settings = settings_class()
+    logs.configure(level=settings.log_level, as_json=settings.log_json)
+    return build(settings)
 
 
 def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings]) -> None:
     """Entry point of `python -m services.<name>`."""
-    commands(build, settings_class)()
+    app = typer.Typer(
+        help=f"The {settings_class.service} service.", no_args_is_help=True, pretty_exceptions_enable=False
+    )
+    Operations(lambda _name: [loaded(build, settings_class)]).add_to(app)
+
+    @app.command("run")
+    def run_service() -> None:
+        """Run the API with its relay, consumer and scheduler until SIGTERM."""
+        asyncio.run(runner.serve(loaded(build, settings_class)))
+
+    @app.command("make-revision", hidden=True)
+    def make_revision(message: str) -> None:
+        """Write the difference between database and table classes as a new revision (for developers)."""
+        service = loaded(build, settings_class)
+        url = service.settings.database_url.get_secret_value()
+        for path in asyncio.run(migrations.write_revision(url, service.migrations, service.metadata, message)):
+            typer.echo(path)
+
+    app()

@@ -31,7 +31,9 @@ async def livez(_request: Request) -> Response:
 async def version(request: Request) -> Response:
     """Which code this is."""
     settings = request.app.state.running.settings
-    return JSONResponse({"service": settings.service, "version": __version__, "commit": settings.commit, "instance": settings.instance})
+    return JSONResponse(
+        {"service": settings.service, "version": __version__, "commit": settings.commit, "instance": settings.instance}
+    )
 
 
 async def metrics(request: Request) -> Response:

@@ -63,7 +63,16 @@ class Lifecycle(Generic[Facts]):
     noun: str
     steps: Sequence[Step[Facts]]
 
-    def check(self, action: str, status: str, facts: Facts, hats: Iterable[str], *, can_sign: bool = True) -> Step[Facts]:
+    def permit(self, action: str, hats: Iterable[str], *, can_sign: bool = True) -> None:
+        """Raises `forbidden` when these hats may never do this, whatever the status (403 goes before 428, 412, 409)."""
+        mine = set(hats)
+        self._permit(
+            action, [step for step in self.steps if step.action == action and step.who & mine], can_sign=can_sign
+        )
+
+    def check(
+        self, action: str, status: str, facts: Facts, hats: Iterable[str], *, can_sign: bool = True
+    ) -> Step[Facts]:
         """The step that applies; raises `Refused` with `forbidden`, `invalid_transition` or a guard's code."""
         named = [step for step in self.steps if step.action == action]
         self._permit(action, [step for step in named if step.who & set(hats)], can_sign=can_sign)

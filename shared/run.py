@@ -7,7 +7,7 @@ import contextlib
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
@@ -16,10 +16,10 @@ from shared.app import make_app
 from shared.service import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from shared.service import Service
+    from shared.web.auth import KeySource
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ LOOP_SECONDS = 3.0
 LOOP_TICK_SECONDS = 0.5
 
 
-class _Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn without its own signal handlers: the process has one."""
 
     @contextlib.contextmanager
@@ -42,7 +42,7 @@ class Loops:
     """The background loops of one service and the order in which they end: HTTP, consumer, relay, workers."""
 
     running: Running
-    server: _Server
+    server: HttpServer
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -66,45 +66,52 @@ class Loops:
             await asyncio.wait(late, timeout=0.5)
 
 
-async def start(service: Service, *, ready: Callable[[Running], Awaitable[None]] | None = None) -> Loops:
-    """Prepares a service (its database is migrated already) and starts everything it has."""
-    running = Running(service)
+async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
+    """Prepares a service (its database is migrated already) and starts everything it has.
+
+    `keys` replaces the issuer's published keys, for a program that issues tokens itself.
+    """
+    running = Running(service, keys=keys)
     await running.prepare()
-    if ready is not None:
-        await ready(running)
     settings = service.settings
-    config = uvicorn.Config(
-        make_app(running),
-        host=settings.host,
-        port=settings.listen_port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=int(HTTP_SECONDS),
-        timeout_keep_alive=30,
-        server_header=False,
-        h11_max_incomplete_event_size=32_768,
-    )
-    loops = Loops(running, _Server(config))
+    loops = Loops(running, http_server(make_app(running), settings.host, settings.listen_port))
     loops.start("relay", running.relay.run)
     loops.start("consumer", running.consumer.run)
     loops.start("scheduler", running.scheduler.run)
     loops.start("pulse", lambda stop: _pulse(running, stop))
     for number, worker in enumerate(service.workers(running)):
         loops.start(f"worker-{number}", worker.run)
-    loops.tasks["http"] = asyncio.create_task(loops.server.serve(), name=f"{service.name}-http")
-    await _listening(loops)
+    loops.tasks["http"] = await listening(loops.server, service.name)
     return loops
 
 
-async def _listening(loops: Loops) -> None:
-    """Waits until the port is open; a taken port ends the process with one clear line."""
-    while not loops.server.started:
-        if loops.tasks["http"].done():
-            settings = loops.running.settings
-            msg = f"{settings.service} cannot listen on {settings.host}:{settings.listen_port}: the port is taken"
-            raise SystemExit(msg)
+def http_server(app: Any, host: str, port: int) -> HttpServer:  # noqa: ANN401 (any ASGI application)
+    """A server for one application; the process keeps its signals to itself."""
+    return HttpServer(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=int(HTTP_SECONDS),
+            timeout_keep_alive=30,
+            server_header=False,
+            h11_max_incomplete_event_size=32_768,
+        )
+    )
+
+
+async def listening(server: HttpServer, name: str) -> asyncio.Task[None]:
+    """Starts the server and waits until its port is open; a taken port ends the process with one clear line."""
+    task: asyncio.Task[None] = asyncio.create_task(server.serve(), name=f"{name}-http")
+    while not server.started:
+        if task.done():
+            where = f"{server.config.host}:{server.config.port}"
+            raise SystemExit(f"{name} cannot listen on {where}: the port is taken by another program")
         await asyncio.sleep(0.01)
+    return task
 
 
 async def stop(all_loops: Sequence[Loops]) -> None:

@@ -58,7 +58,9 @@ class KernelTables:
     @classmethod
     def on(cls, metadata: MetaData) -> KernelTables:
         """Declares them; to be called once per service, in its `tables.py`."""
-        return cls(outbox_tables(metadata), inbox.inbox_tables(metadata), audit_table(metadata), idempotency_table(metadata))
+        return cls(
+            outbox_tables(metadata), inbox.inbox_tables(metadata), audit_table(metadata), idempotency_table(metadata)
+        )
 
 
 class Worker(Protocol):
@@ -90,6 +92,8 @@ class Service:
     """Runs once after the migrations and before anything else: seeds, signing keys, indexes."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the service's own endpoints find under `running.state`."""
+    keys: Callable[[Running], KeySource] | None = None
+    """Where token keys come from when not from the issuer's address: the issuer itself has them at hand."""
 
     @property
     def name(self) -> str:
@@ -111,13 +115,17 @@ class Running:
         self.database = Database(url, name=settings.service, requests=settings.pool_size)
         self.relay = self._relay(url)
         self.transactions = Transactions(
-            self.clock, service.kernel.audit, self.relay.wake, self.database.request_session, self.database.background_session
+            self.clock,
+            service.kernel.audit,
+            self.relay.wake,
+            self.database.request_session,
+            self.database.background_session,
         )
         self.consumer = self._consumer()
         self.scheduler = Scheduler([*service.tasks, *self._purges()], self.relay.leading, self.transactions.background)
         self.replays = Replays(service.kernel.idempotency)
         self.limiter = RateLimiter(settings.rate_limit_per_minute)
-        self.verifier = Verifier(settings.issuer, keys or self._jwks())
+        self.verifier = Verifier(settings.issuer, keys or self._key_source())
         self.stopping = asyncio.Event()
         self.head = migrate.head(service.migrations)
 
@@ -130,7 +138,10 @@ class Running:
         """Creates missing topics; raises KafkaError."""
         settings = self.settings
         return await ensure_topics(
-            settings.kafka_bootstrap, self.service.topics, prefix=settings.topic_prefix, replication=settings.topic_replication
+            settings.kafka_bootstrap,
+            self.service.topics,
+            prefix=settings.topic_prefix,
+            replication=settings.topic_replication,
         )
 
     async def close(self) -> None:
@@ -161,9 +172,12 @@ class Running:
             session=self.database.background_session,
             metrics=self.metrics,
             tracer=self.tracing.get_tracer("bandung.consumer"),
+            ensure_topics=self.ensure_topics,
         )
 
-    def _jwks(self) -> JwksCache:
+    def _key_source(self) -> KeySource:
+        if self.service.keys is not None:
+            return self.service.keys(self)
         settings = self.settings
         url = settings.jwks_url or f"{settings.issuer}/.well-known/jwks.json"
         return JwksCache(url, settings.home / f"jwks-{settings.service}.json", fetch_json)
@@ -178,4 +192,8 @@ class Running:
         async def taken(tx: Tx) -> int:
             return await inbox.purge(tx.session, "inbox", "handled_at", tx.clock.real() - INBOX_KEPT)
 
-        return [Task("purge idempotency", keys, 600), Task("purge outbox", outbox, 600), Task("purge inbox", taken, 600)]
+        return [
+            Task("purge idempotency", keys, 600),
+            Task("purge outbox", outbox, 600),
+            Task("purge inbox", taken, 600),
+        ]

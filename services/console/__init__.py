@@ -1,0 +1,1 @@
+"""The web client; for now its front door and its health."""

@@ -1,0 +1,1 @@
+"""Projects: from agreement to replication."""

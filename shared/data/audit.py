@@ -32,13 +32,26 @@ def audit_table(metadata: MetaData) -> Table:
     )
 
 
-async def record(  # noqa: PLR0913 (a row has this many facts)
-    session: AsyncSession, table: Table, caller: Caller, *, at: datetime, action: str, subject: str, request_id: str | None
+async def record(
+    session: AsyncSession,
+    table: Table,
+    caller: Caller,
+    *,
+    at: datetime,
+    action: str,
+    subject: str,
+    request_id: str | None,
 ) -> None:
     """Writes who did what to which resource, when, and by which request."""
     institution: UUID | None = caller.institution_id
     await session.execute(
         insert(table).values(
-            at=at, sub=caller.sub, institution_id=institution, via=caller.via, request_id=request_id, action=action, subject=subject
+            at=at,
+            sub=caller.sub,
+            institution_id=institution,
+            via=caller.via,
+            request_id=request_id,
+            action=action,
+            subject=subject,
         )
     )

@@ -63,7 +63,12 @@ def _engine(url: str, name: str, size: int) -> AsyncEngine:
         pool_timeout=POOL_WAIT_SECONDS,
         pool_pre_ping=False,  # a dead connection shows at its first statement and is answered by a retry or 503
         pool_use_lifo=True,
-        connect_args={"timeout": CONNECT_SECONDS, "command_timeout": COMMAND_SECONDS, "server_settings": server_settings(name)},
+        hide_parameters=True,  # values of a failing statement do not belong in logs
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": COMMAND_SECONDS,
+            "server_settings": server_settings(name),
+        },
     )
 
 

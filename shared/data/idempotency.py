@@ -90,16 +90,26 @@ class Replays:
         if not await session.scalar(select(lock)):
             raise refuse("idempotency_in_flight", "The first request with this key has not been answered yet.")
         # its own statement: the snapshot must be taken after the lock, or a just-committed answer is missed
-        row = (await session.execute(select(t).where(t.c.sub == sub, t.c.key == key, t.c.at > now - KEPT))).one_or_none()
+        row = (
+            await session.execute(select(t).where(t.c.sub == sub, t.c.key == key, t.c.at > now - KEPT))
+        ).one_or_none()
         if row is None:
             return None
         if row.fingerprint != mark:
             raise refuse("idempotency_key_reused", "Use a new Idempotency-Key for a new request.")
         return Stored(row.status, dict(row.headers), row.body)
 
-    async def store(self, session: AsyncSession, sub: str, key: str, mark: bytes, answer: Stored, now: datetime) -> None:  # noqa: PLR0913
+    async def store(
+        self, session: AsyncSession, sub: str, key: str, mark: bytes, answer: Stored, now: datetime
+    ) -> None:
         """Keeps the answer; an outdated one under the same key is replaced."""
-        values = {"fingerprint": mark, "status": answer.status, "headers": answer.headers, "body": answer.body, "at": now}
+        values = {
+            "fingerprint": mark,
+            "status": answer.status,
+            "headers": answer.headers,
+            "body": answer.body,
+            "at": now,
+        }
         row = insert(self.table).values(sub=sub, key=key, **values)
         await session.execute(row.on_conflict_do_update(index_elements=["sub", "key"], set_=values))
 

@@ -34,7 +34,12 @@ def head(folder: Path) -> str | None:
 
 async def upgrade(url: str, folder: Path) -> list[str]:
     """Brings the database to the newest revision under an advisory lock; returns the revisions that ran."""
-    engine = create_async_engine(url, connect_args={"server_settings": {**server_settings("migrate"), "lock_timeout": "4s", "statement_timeout": "0"}})
+    engine = create_async_engine(
+        url,
+        connect_args={
+            "server_settings": {**server_settings("migrate"), "lock_timeout": "4s", "statement_timeout": "0"}
+        },
+    )
     try:
         async with engine.connect() as connection:
             await connection.execute(text("set lock_timeout = 0"))
@@ -71,8 +76,17 @@ def _upgrade(connection: Connection, folder: Path) -> list[str]:
     return ran
 
 
-def make_revision(connection: Connection, folder: Path, metadata: MetaData, message: str) -> list[str]:
-    """Writes the difference between the database and the table classes as a new revision file (for developers)."""
+async def write_revision(url: str, folder: Path, metadata: MetaData, message: str) -> list[str]:
+    """Writes a new revision file from the table classes (for developers); returns its path."""
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_write_revision, folder, metadata, message)
+    finally:
+        await engine.dispose()
+
+
+def _write_revision(connection: Connection, folder: Path, metadata: MetaData, message: str) -> list[str]:
     from alembic.autogenerate import api  # noqa: PLC0415 (developer command only)
 
     directory = scripts(folder)
@@ -81,8 +95,15 @@ def make_revision(connection: Connection, folder: Path, metadata: MetaData, mess
         Config(),
         directory,
         {
-            "message": message, "autogenerate": True, "sql": False, "head": "head", "splice": False,
-            "branch_label": None, "version_path": None, "rev_id": f"{number:04d}", "depends_on": None,
+            "message": message,
+            "autogenerate": True,
+            "sql": False,
+            "head": "head",
+            "splice": False,
+            "branch_label": None,
+            "version_path": None,
+            "rev_id": f"{number:04d}",
+            "depends_on": None,
         },
     )
 

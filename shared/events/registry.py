@@ -294,6 +294,43 @@ class CentreStatusChanged(Event):
         return f"centres/{self.centre.id}"
 
 
+class ScheduledEnd(State):
+    """A planned end of a group membership; changes nothing until it is `confirmed`."""
+
+    group: str
+    leaves_on: date
+    source: str
+    confirmed: bool
+
+
+class CountryState(State):
+    """The status of a country on a day."""
+
+    code: str
+    version: int
+    name: str
+    as_of: date
+    groups: list[str]
+    south: bool
+    income_group: str | None
+    scheduled: list[ScheduledEnd]
+
+
+class CountryStatusChanged(Event):
+    """An operator confirmed or amended a scheduled end, or the day of a confirmed one has come."""
+
+    wire: ClassVar[str] = "org.bandung.CountryStatusChanged.v1"
+    topic: ClassVar[str] = topics.COUNTRIES
+    visibility: ClassVar[Visibility] = Visibility.PUBLIC
+    country: CountryState
+
+    def key(self) -> str:
+        return self.country.code
+
+    def subject(self) -> str:
+        return f"countries/{self.country.code}"
+
+
 class VerificationState(State):
     """A due-diligence questionnaire: answers without comments."""
 
@@ -344,5 +381,6 @@ EVENTS: tuple[type[Event], ...] = (
     NeedReopened,
     NeedFulfilled,
     CentreStatusChanged,
+    CountryStatusChanged,
     VerificationSubmitted,
 )

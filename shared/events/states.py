@@ -69,7 +69,9 @@ class RoleRef(PartyRef):
 class DatedRole(RoleRef):
     """A role held from a day on, in the JSON members `from` and `to`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True, populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", from_attributes=True, populate_by_name=True, serialize_by_alias=True
+    )
 
     from_: date = Field(alias="from")
     to: date | None = None

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,14 @@ import psutil
 from shared.local.errors import LocalPartError
 
 _POLL_SECONDS = 0.01
+_SLOWEST_POLL_SECONDS = 0.25
 _STOP_SECONDS = 5.0
+_SHOWN_LINES = 15
+_REASONS = {
+    "No space left on device": "the disk is full; make room and start again",
+    "Address already in use": "its port was taken by another program meanwhile; start again",
+    "Failed to acquire lock on file": "another Kafka runs on these data; stop it and start again",
+}
 
 
 class Account(NamedTuple):
@@ -64,7 +71,7 @@ class Child:
         argv = [str(part) for part in command]
         with self._new_log() as log:
             try:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - the parts' own programs
                     argv,
                     cwd=cwd,  # entered before the user changes: the path need not be open to it
                     env=_environment(),
@@ -78,18 +85,28 @@ class Child:
                     pass_fds=pass_fds,
                 )
             except OSError as error:
-                message = f"{self.name}: {argv[0]} does not start: {error.strerror}"
-                raise LocalPartError(message) from error
+                raise LocalPartError(f"{self.name}: {argv[0]} does not start: {error.strerror}") from error
         self._remember(self._process.pid, argv)
+
+    async def until(self, is_ready: Callable[[], Awaitable[bool]], bound_seconds: float) -> None:
+        """Return when the started process is ready; raise LocalPartError when it ends or takes longer."""
+        end = time.monotonic() + bound_seconds
+        while not await is_ready():
+            if self.pid is None or time.monotonic() > end:
+                await self.stop()
+                raise self.failure(f"{self.name.capitalize()} does not start")
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def wait(self) -> int:
         """Return the exit code once the process has ended; minus the signal when it was killed."""
         if self._process is None:
-            message = f"{self.name} was not started"
-            raise LocalPartError(message)
-        # Polling costs one system call and needs neither a thread nor the loop's child watcher.
-        while (code := self._process.poll()) is None:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_SECONDS)
+            raise LocalPartError(f"{self.name} was not started")
+        # Polling costs one system call and needs neither a thread nor the loop's child watcher. It slows
+        # down with the time passed: quick to see a stop through, and no load over hours.
+        pause = _POLL_SECONDS
+        while (code := self._process.poll()) is None:
+            await asyncio.sleep(pause)
+            pause = min(1.2 * pause, _SLOWEST_POLL_SECONDS)
         return code
 
     async def stop(self, bound_seconds: float = _STOP_SECONDS) -> None:
@@ -103,10 +120,14 @@ class Child:
                 await self.wait()
         self._record.unlink(missing_ok=True)
 
-    def last_lines(self, count: int = 15) -> str:
-        """Return the end of its log, for a person: without the frames of stack traces."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join([line for line in lines if not line.startswith("\t")][-count:])
+    def failure(self, what: str) -> LocalPartError:
+        """Return the error that says what did not work and why, as far as its log tells."""
+        log = self.log.read_text(errors="replace") if self.log.exists() else ""
+        known = (reason for sign, reason in _REASONS.items() if sign in log)
+        reason = next(known, f"the end of {self.log} says why")
+        # the frames of stack traces are indented, and of no use to the reader
+        lines = [line for line in log.splitlines() if not line.startswith("\t")]
+        return LocalPartError("\n".join([f"{what}: {reason}", *lines[-_SHOWN_LINES:]]))
 
     def _new_log(self) -> IO[bytes]:
         """Open an empty log; the one of the run before stays beside it as `<name>.log.1`."""
@@ -140,10 +161,7 @@ class _Leftover:
     def lives(self) -> bool:
         """Whether `pid` is still that very process: pid, start time and command all agree."""
         try:
-            return (
-                _birth(self.pid) == self.birth
-                and psutil.Process(self.pid).cmdline() == self.command
-            )
+            return _birth(self.pid) == self.birth and psutil.Process(self.pid).cmdline() == self.command
         except psutil.Error:
             return False
 
@@ -182,15 +200,13 @@ async def _end(leftover: _Leftover, name: str, bound_seconds: float) -> None:
         try:
             leftover.signal(number)
         except PermissionError as error:
-            message = (
+            raise LocalPartError(
                 f"{name} of an earlier run (process {leftover.pid}) belongs to another user. "
                 "Stop it as that user, then start again."
-            )
-            raise LocalPartError(message) from error
+            ) from error
         if await _gone(leftover, bound_seconds):
             return
-    message = f"{name} of an earlier run (process {leftover.pid}) does not end, not even by SIGKILL"
-    raise LocalPartError(message)
+    raise LocalPartError(f"{name} of an earlier run (process {leftover.pid}) does not end, not even by SIGKILL")
 
 
 async def _gone(leftover: _Leftover, bound_seconds: float) -> bool:

@@ -22,5 +22,6 @@ def plain_errors(part: str) -> Iterator[None]:
             errno.EPERM: "Start it as the user who owns that path.",
             errno.EROFS: "Choose a writable place with BANDUNG_HOME or BANDUNG_CACHE.",
         }.get(error.errno or 0, "")
-        message = f"{part}: {error.strerror}: {error.filename}. {way_out}".strip()
+        path = error.filename2 or error.filename
+        message = f"{part}: {error.strerror}: {path}. {way_out}".strip()
         raise LocalPartError(message) from error

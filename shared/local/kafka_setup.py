@@ -5,6 +5,7 @@ import logging
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from shared.local.locks import wait_for_lock
 
 _ASSEMBLY_SECONDS = 120.0
 _TRAINING_SECONDS = 15.0
+_KEPT_SECONDS = 30 * 86_400.0
 
 
 async def kafka_jars(folder: Path | None = None, say: Callable[[str], None] = print) -> KafkaJars:
@@ -67,8 +69,7 @@ async def _make_template(jars: KafkaJars, home: Path) -> None:
     finally:
         await tool.stop()
     if code:
-        message = f"Kafka cannot format its storage:\n{tool.last_lines()}"
-        raise LocalPartError(message)
+        raise tool.failure("Kafka cannot format its storage")
     (home / "kafka" / "bootstrap.checkpoint").replace(format_template(jars))
     shutil.rmtree(home / "kafka")
 
@@ -83,6 +84,14 @@ async def _make_aot_cache(jars: KafkaJars, home: Path, say: Callable[[str], None
         say(f"Apache Kafka: the preparation failed, starts take a second longer ({error})")
     half.touch()  # left empty it is of no use, but is not tried again at every start either
     half.replace(aot_cache(jars))
+    _drop_old_caches(jars)
+
+
+def _drop_old_caches(jars: KafkaJars) -> None:
+    """Remove caches of other installations that are a month old; one still in use is made again."""
+    for cache in jars.cache.glob("kafka-*.aot"):
+        if cache != aot_cache(jars) and time.time() - cache.stat().st_mtime > _KEPT_SECONDS:
+            cache.unlink(missing_ok=True)
 
 
 async def _train(kafka: Kafka) -> None:

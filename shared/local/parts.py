@@ -19,13 +19,14 @@ class LocalParts:
 
     `async with LocalParts(home) as parts:` gives `parts.postgres` and `parts.kafka`, both serving.
     A port left out is a free one and remembered. `jars_folder` is the alternative to the package
-    registry, `durable=False` is for tests, `say` gets one line for a person at a time.
+    registry, `durable=False` is for tests, `say` gets one line for a person at a time. A part that
+    the operator has elsewhere is left out with `own_postgres` or `own_kafka`.
     """
 
     postgres: Postgres
     kafka: Kafka  # from the start on: the jars decide how it starts
 
-    def __init__(  # noqa: PLR0913 - each has a default
+    def __init__(
         self,
         home: Path,
         *,
@@ -33,11 +34,14 @@ class LocalParts:
         postgres_port: int | None = None,
         jars_folder: Path | None = None,
         durable: bool = True,
+        own_postgres: bool = False,
+        own_kafka: bool = False,
         say: Callable[[str], None] = print,
     ) -> None:
         self._home = home.absolute()
         self._kafka_port = kafka_port
         self._jars_folder = jars_folder
+        self._own_postgres, self._own_kafka = own_postgres, own_kafka
         self._say = say
         self._lock: IO[str] | None = None
         self.postgres = Postgres(self._home, postgres_port, durable=durable)
@@ -49,7 +53,7 @@ class LocalParts:
             with plain_errors(str(self._home)):
                 for name in await stop_leftovers(self._home):
                     self._say(f"{name} of an earlier run was still running and has been stopped")
-            await _all_or_first_error(self.postgres.start(), self._start_kafka())
+            await _all_or_first_error(*self._starts())
         except BaseException:
             await self.stop()
             raise
@@ -76,13 +80,22 @@ class LocalParts:
                 self._lock.close()
                 self._lock = None
 
+    @property
+    def running(self) -> list[Postgres | Kafka]:
+        """The parts that were started here."""
+        kafka = [self.kafka] if hasattr(self, "kafka") else []
+        return [*([] if self._own_postgres else [self.postgres]), *kafka]
+
+    def _starts(self) -> list[Coroutine[Any, Any, None]]:
+        starts = [] if self._own_postgres else [self.postgres.start()]
+        return starts if self._own_kafka else [*starts, self._start_kafka()]
+
     def _take_home(self) -> None:
         with plain_errors(str(self._home)):
             self._lock = try_lock(self._home / "lock")
         if self._lock is None:
             holder = (self._home / "lock").read_text().strip()
-            message = f"{self._home} is in use by another bandung (process {holder}): stop it first"
-            raise LocalPartError(message)
+            raise LocalPartError(f"{self._home} is in use by another bandung (process {holder}): stop it first")
 
     async def _start_kafka(self) -> None:
         jars = await kafka_jars(self._jars_folder, self._say)

@@ -2,7 +2,7 @@
 
 import random
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from shared.local.errors import LocalPartError
@@ -33,31 +33,30 @@ def free_port(*, besides: int | None = None) -> int:
     for port in random.SystemRandom().sample(_CHOICES, 200):
         if port != besides and is_free(port):
             return port
-    message = f"no free port found on {LOOPBACK} between {_CHOICES.start} and {_CHOICES.stop}"
-    raise LocalPartError(message)
+    raise LocalPartError(f"no free port found on {LOOPBACK} between {_CHOICES.start} and {_CHOICES.stop}")
 
 
-def required_port(port: int, part: str, setting: str) -> int:
-    """Return `port`, or raise LocalPartError when something else listens on it."""
-    if not is_free(port):
-        message = (
-            f"{part}: port {port} on {LOOPBACK} is taken by another program. "
-            f"Stop that program, or choose another port with {setting}."
-        )
-        raise LocalPartError(message)
-    return port
+def choose_port(wanted: int | None, noted: Path, part: str) -> int:
+    """Return the port for a server about to start.
 
-
-def remembered_port(file: Path) -> int:
-    """Return the port noted in `file` when it is free, else a new one, noted there.
-
-    A restart on the same home keeps its addresses, so clients that hold one find it again.
+    `wanted` has to be free, else LocalPartError. Without it the port in the file `noted` if it is
+    free, so that a restart on the same home keeps its addresses, else a new one, noted there.
     """
-    try:
-        port = int(file.read_text())
-    except (OSError, ValueError):
-        port = 0
-    if not port or not is_free(port):
-        port = free_port()
-    file.write_text(f"{port}\n")
+    if wanted is None:
+        return _remembered_port(noted)
+    if not is_free(wanted):
+        raise LocalPartError(
+            f"{part}: port {wanted} on {LOOPBACK} is taken by another program. Stop that program, or choose "
+            f"another port (BANDUNG_KAFKA_PORT for Kafka)."
+        )
+    return wanted
+
+
+def _remembered_port(noted: Path) -> int:
+    with suppress(OSError, ValueError):
+        port = int(noted.read_text())
+        if is_free(port):
+            return port
+    port = free_port()
+    noted.write_text(f"{port}\n")
     return port

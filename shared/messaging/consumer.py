@@ -24,7 +24,7 @@ from shared.ops.faults import Fault
 from shared.ops.telemetry import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from opentelemetry.trace import Tracer
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -75,6 +75,7 @@ class Consumer:
     session: Callable[[], AsyncSession]
     metrics: Metrics
     tracer: Tracer
+    ensure_topics: Callable[[], Awaitable[object]]
     slot: str = "0"
     fault: Fault = field(default_factory=lambda: Fault("consumer"))
     limit_fault: Fault = field(default_factory=lambda: Fault("consumer-dead-letters"))
@@ -86,7 +87,7 @@ class Consumer:
     _offsets: dict[TopicPartition, int] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consumes until `stop` is set; builds a new consumer object after every fault, since they cannot be restarted."""
+        """Consumes until `stop` is set; a new client after every fault, since they cannot be restarted."""
         attempt = 0
         while not stop.is_set() and self.handlers.topics:
             consumer: AIOKafkaConsumer | None = None
@@ -107,6 +108,8 @@ class Consumer:
             await _wait(stop, _backoff(attempt))
 
     async def _started(self) -> AIOKafkaConsumer:
+        # a topic made after the subscription would be met only at the next metadata refresh
+        await self.ensure_topics()
         self._cluster = await cluster_id(self.bootstrap)
         self._lanes.clear()
         self._offsets.clear()
@@ -208,7 +211,9 @@ class Consumer:
                 if found is not None and (event.source, event.id) in fresh:
                     fresh.discard((event.source, event.id))
                     works.append(await self._effect(session, event, *found))
-            await inbox.save_position(session, self.tables, self._cluster, tp.topic, tp.partition, records[-1].offset + 1)
+            await inbox.save_position(
+                session, self.tables, self._cluster, tp.topic, tp.partition, records[-1].offset + 1
+            )
             await session.commit()
         self._offsets[tp] = records[-1].offset + 1
         self._count(len(works), len(records) - len(wanted), len(wanted) - len(works))
@@ -226,7 +231,9 @@ class Consumer:
         """Whether the record is now a dead letter; False when the budget of its partition is used up."""
         if lane.dead_streak >= DEAD_LETTER_STREAK:
             lane.stopped = True
-            self.limit_fault.report(f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200])
+            self.limit_fault.report(
+                f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200]
+            )
             return False
         log.error("dead_letter", topic=tp.topic, partition=tp.partition, offset=record.offset, error=repr(error)[:500])
         async with self.session() as session:
@@ -293,6 +300,3 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
     except TimeoutError:
         return
-
-
-

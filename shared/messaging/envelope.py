@@ -80,7 +80,7 @@ def short(wire: str) -> str:
     return wire.removeprefix(TYPE_PREFIX).rpartition(".v")[0] or wire
 
 
-class NotACloudEvent(ValueError):
+class NotACloudEvent(ValueError):  # noqa: N818 (says what the record is)
     """The record's headers do not make a CloudEvent."""
 
 
@@ -141,7 +141,9 @@ class CloudEvent:
         return {name: value for name, value in document.items() if value is not None}
 
     @classmethod
-    def from_record(cls, headers: Sequence[tuple[str, bytes]] | Iterable[tuple[str, bytes]], value: bytes | None) -> CloudEvent:
+    def from_record(
+        cls, headers: Sequence[tuple[str, bytes]] | Iterable[tuple[str, bytes]], value: bytes | None
+    ) -> CloudEvent:
         """Reads a Kafka record; raises `NotACloudEvent` naming what is wrong."""
         try:
             given = {name.lower(): raw.decode() for name, raw in headers}

@@ -22,7 +22,9 @@ class Handlers:
     def __init__(self) -> None:
         self._by_wire: dict[str, tuple[type[Event], Handler]] = {}
 
-    def on(self, *events: type[Event]) -> Callable[[Callable[[Tx, E], Awaitable[None]]], Callable[[Tx, E], Awaitable[None]]]:
+    def on(
+        self, *events: type[Event]
+    ) -> Callable[[Callable[[Tx, E], Awaitable[None]]], Callable[[Tx, E], Awaitable[None]]]:
         """Registers the decorated function for these event classes."""
 
         def register(handler: Callable[[Tx, E], Awaitable[None]]) -> Callable[[Tx, E], Awaitable[None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,18 +86,24 @@ def inbox_tables(metadata: MetaData) -> InboxTables:
     return InboxTables(inbox, positions, dead_letters)
 
 
-async def take(session: AsyncSession, tables: InboxTables, events: Sequence[CloudEvent], at: datetime) -> set[tuple[str, UUID]]:
+async def take(
+    session: AsyncSession, tables: InboxTables, events: Sequence[CloudEvent], at: datetime
+) -> set[tuple[str, UUID]]:
     """Marks these events as handled in this transaction; returns those that were new."""
     if not events:
         return set()
     # the same event may stand twice in one slice
     rows = {(e.source, e.id): {"source": e.source, "event_id": e.id, "handled_at": at} for e in events}
     table = tables.inbox
-    marked = insert(table).values(list(rows.values())).on_conflict_do_nothing().returning(table.c.source, table.c.event_id)
+    marked = (
+        insert(table).values(list(rows.values())).on_conflict_do_nothing().returning(table.c.source, table.c.event_id)
+    )
     return {(row.source, row.event_id) for row in await session.execute(marked)}
 
 
-async def save_position(session: AsyncSession, tables: InboxTables, cluster: str, topic: str, partition: int, next_offset: int) -> None:  # noqa: PLR0913
+async def save_position(
+    session: AsyncSession, tables: InboxTables, cluster: str, topic: str, partition: int, next_offset: int
+) -> None:
     """Where to read on, in the transaction of the effects."""
     where = {"cluster": cluster, "topic": topic, "partition": partition}
     row = insert(tables.positions).values(**where, next_offset=next_offset)
@@ -110,9 +117,9 @@ async def positions(session: AsyncSession, tables: InboxTables, cluster: str) ->
     return {(row.topic, row.partition): row.next_offset for row in rows}
 
 
-async def bury(session: AsyncSession, tables: InboxTables, cluster: str, record: Any, error: str, at: datetime) -> None:  # noqa: ANN401, PLR0913
+async def bury(session: AsyncSession, tables: InboxTables, cluster: str, record: Any, error: str, at: datetime) -> None:  # noqa: ANN401
     """Keeps a record that cannot be handled, with its original bytes; the same record is kept once."""
-    headers = [[name, raw.decode("utf-8", "replace")] for name, raw in record.headers]
+    headers = [[_storable(name.encode()), _storable(raw)] for name, raw in record.headers]
     await session.execute(
         insert(tables.dead_letters)
         .values(
@@ -123,8 +130,8 @@ async def bury(session: AsyncSession, tables: InboxTables, cluster: str, record:
             key=record.key,
             value=record.value,
             headers=headers,
-            error=error[:2000],
-            trace_id=_trace_id(dict(headers)),
+            error=error[:2000].replace("\x00", "?").encode("utf-8", "replace").decode(),
+            trace_id=_trace_id(headers),
             attempts=1,
             at=at,
         )
@@ -132,8 +139,27 @@ async def bury(session: AsyncSession, tables: InboxTables, cluster: str, record:
     )
 
 
-def _trace_id(headers: dict[str, str]) -> str | None:
-    parts = headers.get("traceparent", "").split("-")
+_BASE64 = "base64:"
+
+
+def _storable(raw: bytes) -> str:
+    """Bytes as text that JSONB can hold, without losing any: as they are, or marked and in base64."""
+    try:
+        text_ = raw.decode()
+    except UnicodeDecodeError:
+        text_ = "\x00"
+    if "\x00" in text_ or text_.startswith(_BASE64):
+        return _BASE64 + base64.b64encode(raw).decode()
+    return text_
+
+
+def original(stored: str) -> bytes:
+    """The bytes of a stored header."""
+    return base64.b64decode(stored.removeprefix(_BASE64)) if stored.startswith(_BASE64) else stored.encode()
+
+
+def _trace_id(headers: list[list[str]]) -> str | None:
+    parts = dict(headers).get("traceparent", "").split("-")
     return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 (W3C trace context)
 
 
@@ -150,5 +176,3 @@ async def purge(session: AsyncSession, table: str, column: str, before: datetime
     )
     result = await session.execute(statement, {"before": before})
     return int(result.rowcount)  # type: ignore[attr-defined]
-
-

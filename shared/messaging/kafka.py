@@ -91,9 +91,7 @@ async def admin(bootstrap: str) -> Any:  # noqa: ANN401
 
 async def ensure_topics(bootstrap: str, topics: Iterable[Topic], *, prefix: str, replication: int) -> dict[str, str]:
     """Creates what is missing; returns topic -> `created` or `present`; raises KafkaError with the broker's words."""
-    wanted = [
-        NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.config()) for t in topics
-    ]
+    wanted = [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.config()) for t in topics]
     async with admin(bootstrap) as client:
         response = await client.create_topics(wanted, timeout_ms=int(ADMIN_SECONDS * 1000))
     return _outcome(response.topic_errors)
@@ -108,5 +106,3 @@ def _outcome(errors: Iterable[tuple[Any, ...]]) -> dict[str, str]:
             raise KafkaError(msg)
         outcome[name] = "present" if code else "created"
     return outcome
-
-

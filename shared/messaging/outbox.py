@@ -98,7 +98,9 @@ class Pending:
     value: bytes
 
     @classmethod
-    def of(cls, event: Event, *, correlation: str, causation: str | None, traceparent: str | None, time: datetime) -> Pending:
+    def of(
+        cls, event: Event, *, correlation: str, causation: str | None, traceparent: str | None, time: datetime
+    ) -> Pending:
         """Serialises now, so that an event that cannot be written fails its own command."""
         value = event.model_dump_json().encode()
         if len(value) > MAX_EVENT_BYTES:

@@ -48,7 +48,7 @@ Row = Any  # asyncpg.Record
 class Relay:
     """Runs for the life of the service; `leading` is set while this process holds the lock."""
 
-    def __init__(  # noqa: PLR0913 (parts are handed in, nothing is looked up)
+    def __init__(
         self,
         *,
         database_url: str,
@@ -178,7 +178,9 @@ class Relay:
 
     def _append(self, batch: Any, row: Row) -> bool:  # noqa: ANN401 (aiokafka's BatchBuilder)
         event = self._source.cloud_event(row)
-        return batch.append(key=row["key"].encode(), value=event.data, timestamp=None, headers=event.headers()) is not None
+        return (
+            batch.append(key=row["key"].encode(), value=event.data, timestamp=None, headers=event.headers()) is not None
+        )
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -186,7 +188,8 @@ class Relay:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
                 acks="all",
-                enable_idempotence=False,  # an idempotent one that outlives a wiped broker is acknowledged without a write
+                # an idempotent one that outlives a wiped broker is acknowledged without a write
+                enable_idempotence=False,
                 linger_ms=0,
                 max_batch_size=BATCH_BYTES * 4,
                 request_timeout_ms=30_000,

@@ -76,7 +76,13 @@ class Tx:
         """Writes who did what. Only people and systems with a token are audited, not timers."""
         if self.caller is not None:
             await audit.record(
-                self.session, self.audit_table, self.caller, at=self.clock.real(), action=action, subject=subject, request_id=self.request_id
+                self.session,
+                self.audit_table,
+                self.caller,
+                at=self.clock.real(),
+                action=action,
+                subject=subject,
+                request_id=self.request_id,
             )
 
     async def flush(self) -> None:

@@ -30,7 +30,9 @@ class ServiceSettings(BaseSettings):
     service: ClassVar[str] = "service"
     default_port: ClassVar[int] = 8000
 
-    instance: str = Field("local", pattern="^[a-z0-9-]{1,32}$", description="Name of this installation, part of `ce_source`")
+    instance: str = Field(
+        "local", pattern="^[a-z0-9-]{1,32}$", description="Name of this installation, part of `ce_source`"
+    )
     embedded: bool = Field(default=False, description="Set by `bandung up`: one machine, loopback only, relaxed limits")
     home: Path = Field(Path(".bandung"), description="Folder for local state and the cached signing keys")
     host: str = Field(LOOPBACK, description="Address to listen on")
@@ -38,15 +40,23 @@ class ServiceSettings(BaseSettings):
     public_url: str = Field("", description="Base URL by which clients reach this service; default from host and port")
     database_url: SecretStr = Field(SecretStr(""), description="postgresql+asyncpg://user:password@host/database")
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma separated")
-    topic_prefix: str = Field("", description="Put before every topic and group name; lets installations share a cluster")
+    topic_prefix: str = Field(
+        "", description="Put before every topic and group name; lets installations share a cluster"
+    )
     topic_replication: int = Field(1, ge=1, description="Replication factor of topics made by `topics ensure`")
     issuer: str = Field("http://127.0.0.1:8001", description="Token issuer = public URL of registry")
     jwks_url: str = Field("", description="Where to fetch the issuer's keys; default from the issuer")
     pool_size: int = Field(10, ge=1, description="Database connections for requests")
-    rate_limit_per_minute: int = Field(0, ge=0, description="Requests per token subject; 0 is off, the default in embedded mode")
+    rate_limit_per_minute: int = Field(
+        0, ge=0, description="Requests per token subject; 0 is off, the default in embedded mode"
+    )
     time_offset_seconds: float = Field(0, description="Shifts business time; embedded mode only")
-    token_ttl_seconds: int = Field(900, ge=1, le=900, description="Life of an access token; shorter only in embedded mode")
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="Origins allowed to call the API from a browser, comma separated")
+    token_ttl_seconds: int = Field(
+        900, ge=1, le=900, description="Life of an access token; shorter only in embedded mode"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins allowed to call the API from a browser, comma separated"
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_json: bool = Field(default=True, description="One JSON object per line; off gives readable lines")
     otlp_endpoint: str = Field("", description="OTLP/HTTP collector; empty turns exporting off")
@@ -97,5 +107,7 @@ class ServiceSettings(BaseSettings):
         sources: list[PydanticBaseSettingsSource] = [init_settings]
         sources += [EnvSettingsSource(settings_cls, env_prefix=prefix) for prefix in (own, common)]
         if SECRETS.is_dir():
-            sources += [SecretsSettingsSource(settings_cls, secrets_dir=SECRETS, env_prefix=p.lower()) for p in (own, common)]
+            sources += [
+                SecretsSettingsSource(settings_cls, secrets_dir=SECRETS, env_prefix=p.lower()) for p in (own, common)
+            ]
         return tuple(sources)

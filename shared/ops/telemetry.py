@@ -10,6 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -23,12 +24,17 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 def tracer_provider(settings: ServiceSettings) -> TracerProvider:
     """The provider of one service; exports to the collector when one is configured."""
-    provider = TracerProvider(resource=Resource.create({"service.name": settings.service, "service.namespace": settings.instance}))
+    # without a collector nobody reads spans: ids still travel, and a sampled caller stays sampled
+    sampler = ParentBased(ALWAYS_ON if settings.otlp_endpoint else ALWAYS_OFF)
+    names = {"service.name": settings.service, "service.namespace": settings.instance}
+    provider = TracerProvider(sampler=sampler, resource=Resource.create(names))
     if settings.otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (only when used)
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint}/v1/traces")))
+        provider.add_span_processor(
+            BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint}/v1/traces"))
+        )
     return provider
 
 
@@ -55,7 +61,9 @@ class Metrics:
 
     def __post_init__(self) -> None:
         r = self.registry
-        self.requests = Counter("bandung_http_requests", "Requests by route and status", ["method", "route", "status"], registry=r)
+        self.requests = Counter(
+            "bandung_http_requests", "Requests by route and status", ["method", "route", "status"], registry=r
+        )
         self.request_seconds = Histogram("bandung_http_request_seconds", "Time to answer", ["route"], registry=r)
         self.relayed = Counter("bandung_outbox_published", "Outbox rows acknowledged by Kafka", registry=r)
         self.unsent = Gauge("bandung_outbox_unsent", "Outbox rows not yet acknowledged by Kafka", registry=r)

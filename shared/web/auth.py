@@ -58,7 +58,9 @@ class Caller:
 
     def hats(self, **sides: Iterable[UUID]) -> frozenset[str]:
         """The caller's parts towards one resource: `operator`, and `<side>:<role>` for each side it is on."""
-        mine = {f"{side}:{role}" for side, ids in sides.items() if self.institution_id in set(ids) for role in self.roles}
+        mine = {
+            f"{side}:{role}" for side, ids in sides.items() if self.institution_id in set(ids) for role in self.roles
+        }
         return frozenset(mine | (self.roles & set(PLATFORM_ROLES)))
 
     def acting_institution(self, named: UUID | None) -> UUID:
@@ -73,7 +75,11 @@ class Caller:
 
 
 def _institution_missing() -> dict[str, str]:
-    return {"pointer": "/institution_id", "code": "missing", "message": "Required, since your token acts for no institution"}
+    return {
+        "pointer": "/institution_id",
+        "code": "missing",
+        "message": "Required, since your token acts for no institution",
+    }
 
 
 def hats_of(side: str, *roles: str) -> frozenset[str]:

@@ -25,7 +25,7 @@ async def read_json(request: Request) -> Any:  # noqa: ANN401 (any JSON)
 
     Raises `body_too_large`, `unsupported_media_type`, `malformed_json` or `validation_failed`.
     """
-    raw = await _bounded(request)
+    raw = await read_bytes(request)
     if not raw:
         value: Any = {}
     else:
@@ -37,7 +37,8 @@ async def read_json(request: Request) -> Any:  # noqa: ANN401 (any JSON)
     return value
 
 
-async def _bounded(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """The raw body; raises `body_too_large`."""
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
         raise _too_large()

@@ -50,12 +50,11 @@ def decode(scope: str, cursor: str) -> list[Any]:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         body = raw[_DIGEST_BYTES:]
-        if raw[:_DIGEST_BYTES] != _digest(scope, body):
-            msg = "digest differs"
-            raise ValueError(msg)
-        values: list[Any] = json.loads(body)
-    except (ValueError, binascii.Error) as error:
-        raise refuse("invalid_cursor", "Use the `next` of the previous answer unchanged, or leave the cursor out.") from error
+        values: list[Any] | None = json.loads(body) if raw[:_DIGEST_BYTES] == _digest(scope, body) else None
+    except (ValueError, binascii.Error):
+        values = None
+    if values is None:
+        raise refuse("invalid_cursor", "Use the `next` of the previous answer unchanged, or leave the cursor out.")
     return values
 
 

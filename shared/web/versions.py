@@ -23,7 +23,9 @@ class Precondition:
     def check(self, version: int) -> None:
         """Raises `precondition_required` or `version_mismatch`."""
         if not self.sent:
-            raise refuse("precondition_required", 'Send If-Match with the ETag you read, or If-Match: * for any version.')
+            raise refuse(
+                "precondition_required", "Send If-Match with the ETag you read, or If-Match: * for any version."
+            )
         if self.versions is not None and version not in self.versions:
             raise refuse(
                 "version_mismatch",
@@ -51,7 +53,9 @@ def parse_if_match(value: str | None) -> Precondition:
     return Precondition(frozenset(int(tag) for tag in re.findall(r"\d+", value)), sent=True)
 
 
-def _if_match(if_match: Annotated[str | None, Header(description='The ETag you read, e.g. `"3"`, or `*`')] = None) -> Precondition:
+def _if_match(
+    if_match: Annotated[str | None, Header(description='The ETag you read, e.g. `"3"`, or `*`')] = None,
+) -> Precondition:
     return parse_if_match(if_match)
 
 

@@ -29,7 +29,7 @@ def sector(*, need: str | None, capability: str | None, depth: int, implied: boo
     return DEPTH_VALUES[depth] * (implied_factor if implied else 1.0)
 
 
-def text(  # noqa: PLR0913
+def text(
     *,
     terms: Sequence[Sequence[str | int | float]],
     unmatched: Sequence[Sequence[int | float]],
@@ -84,7 +84,7 @@ def region(*, blocs: int, common: Sequence[str]) -> float:
     return len(common) / blocs if blocs else 0.0
 
 
-def context(  # noqa: PLR0913
+def context(
     *,
     country: str | None,
     groups: Sequence[str],
@@ -106,7 +106,7 @@ def context(  # noqa: PLR0913
     return sum(parts) / len(parts) if parts else 0.0
 
 
-def track_record(  # noqa: PLR0913
+def track_record(
     *,
     projects: Sequence[Sequence[str | float | None]],
     on: str,

@@ -4,7 +4,8 @@ One predicate per rule; it is true when the rule excludes the pair. `RULES` give
 code. The codes are shown to people who ask why an expected provider is missing.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,7 +31,7 @@ class Pair:
     provider: InstitutionFacts
     on: date
     world: World
-    quiet: Set[str] = frozenset()
+    quiet: AbstractSet[str] = frozenset()
 
 
 def common_kinds(need: NeedFacts, capability: CapabilityFacts) -> frozenset[str]:
@@ -57,7 +58,7 @@ def no_common_hs_chapter(pair: Pair) -> bool:
 
 
 def not_published(pair: Pair) -> bool:
-    """A draft, a withdrawn or an expired offer."""
+    """Exclude a draft, a withdrawn and an expired offer."""
     return pair.capability.status != PUBLISHED
 
 
@@ -67,17 +68,17 @@ def renewal_overdue(pair: Pair) -> bool:
 
 
 def provider_not_verified(pair: Pair) -> bool:
-    """The provider has not passed due diligence, or not yet again."""
+    """Exclude who has not passed due diligence, or not yet again."""
     return pair.provider.status not in {VERIFIED, SUSPENDED}
 
 
 def provider_suspended(pair: Pair) -> bool:
-    """The provider is suspended."""
+    """Exclude a suspended provider."""
     return pair.provider.status == SUSPENDED
 
 
 def country_not_served(pair: Pair) -> bool:
-    """The need's country is in no list, in no bloc as of the day, and not in an all-South offer."""
+    """Exclude when the need's country is in no list, no bloc as of the day, and no all-South offer."""
     serves, country = pair.capability.serves, pair.need.country
     return not (
         country in serves.countries
@@ -92,7 +93,7 @@ def multilateral_only_facilitating(pair: Pair) -> bool:
 
 
 def provider_not_in_south(pair: Pair) -> bool:
-    """The pivotal role is for the South; the North facilitates."""
+    """Keep the pivotal role for the South; the North facilitates."""
     country = pair.provider.country
     return country is not None and not facilitating_only(pair.provider) and not pair.world.is_south(country, pair.on)
 
@@ -108,7 +109,7 @@ def no_free_capacity(pair: Pair) -> bool:
 
 
 def declined_recently(pair: Pair) -> bool:
-    """The pair was declined or expired within the policy's quiet period."""
+    """Leave a pair alone that was declined or expired within the policy's quiet period."""
     return pair.capability.id in pair.quiet
 
 

@@ -5,7 +5,8 @@ Ranking: masks give the candidates, vectors a near score of each, and the exact 
 only for those that can still reach the first k. The result equals scoring every pair one by one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 
@@ -71,7 +72,7 @@ class Index:
     # Reading
 
     def __len__(self) -> int:
-        """Number of capabilities held."""
+        """Count the capabilities held."""
         return len(self.store)
 
     def fingerprint(self) -> tuple[int, int]:
@@ -101,19 +102,24 @@ class Index:
         return found
 
     def statistics(self, version: int) -> TermStatistics:
-        """A new frozen snapshot of the terms of all capabilities held."""
+        """Freeze a new snapshot of the terms of all capabilities held."""
         contents = self.store.rows.contents
         return TermStatistics.of(version, (contents[slot].document for slot in self.store.slots.values()))
 
-    def candidates(self, need: NeedFacts, on: date, quiet: Set[str] = frozenset()) -> list[str]:
+    def candidates(self, need: NeedFacts, on: date, quiet: AbstractSet[str] = frozenset()) -> list[str]:
         """Ids of all capabilities that may be proposed to the need, in no order of merit."""
         slots = self._candidate_slots(need, on, quiet)
         return sorted(self.store.rows.capabilities[slot].id for slot in slots.tolist())
 
     def rank(
-        self, need: NeedFacts, on: date, k: int | None = None, quiet: Set[str] = frozenset(), threshold: float | None = None
+        self,
+        need: NeedFacts,
+        on: date,
+        k: int | None = None,
+        quiet: AbstractSet[str] = frozenset(),
+        threshold: float | None = None,
     ) -> list[Scored]:
-        """The k best eligible capabilities at or above the threshold, best first, ties by id.
+        """Rank the k best eligible capabilities at or above the threshold, best first, ties by id.
 
         `k` and `threshold` default to the policy's; `quiet` holds ids not to be proposed again yet.
         """
@@ -133,11 +139,11 @@ class Index:
         """The policy in use."""
         return self.scorer.frame.policy
 
-    def _candidate_slots(self, need: NeedFacts, on: date, quiet: Set[str]) -> Slots:
+    def _candidate_slots(self, need: NeedFacts, on: date, quiet: AbstractSet[str]) -> Slots:
         prepared = self.scorer.prepare(need, on)
         return vectors.candidates(self.store, prepared, self.scorer.frame, frozenset(quiet))
 
-    def pair(self, need: NeedFacts, capability_id: str, on: date, quiet: Set[str] = frozenset()) -> Pair | None:
+    def pair(self, need: NeedFacts, capability_id: str, on: date, quiet: AbstractSet[str] = frozenset()) -> Pair | None:
         """Need and capability as the rules look at them, None when the capability is unknown."""
         capability = self.capability(capability_id)
         if capability is None:
@@ -145,7 +151,9 @@ class Index:
         provider = self.institution(capability.institution_id)
         return Pair(need, capability, provider, on, self.scorer.frame.world, quiet)
 
-    def reasons(self, need: NeedFacts, capability_id: str, on: date, quiet: Set[str] = frozenset()) -> list[str]:
+    def reasons(
+        self, need: NeedFacts, capability_id: str, on: date, quiet: AbstractSet[str] = frozenset()
+    ) -> list[str]:
         """Why a capability is not proposed, empty when no rule excludes it; KeyError when unknown."""
         pair = self.pair(need, capability_id, on, quiet)
         if pair is None:
@@ -153,7 +161,7 @@ class Index:
         return eligibility.reasons(pair)
 
     def excluded(
-        self, need: NeedFacts, on: date, quiet: Set[str] = frozenset(), ids: Iterable[str] | None = None
+        self, need: NeedFacts, on: date, quiet: AbstractSet[str] = frozenset(), ids: Iterable[str] | None = None
     ) -> Iterator[tuple[str, list[str]]]:
         """Excluded capabilities with all their reason codes, by id; of `ids` only when given."""
         for capability_id in sorted(self.store.slots if ids is None else ids):
@@ -164,10 +172,17 @@ class Index:
 
     def score(self, need: NeedFacts, capability_id: str, on: date) -> Scored:
         """Explained score of one pair, eligible or not; KeyError when the capability is unknown."""
-        return self.scorer.score_prepared(self.scorer.prepare(need, on), self.store.offer(self.store.slots[capability_id]))
+        return self.scorer.score_prepared(
+            self.scorer.prepare(need, on), self.store.offer(self.store.slots[capability_id])
+        )
 
     def needs_for(
-        self, capability_id: str, needs: Iterable[NeedFacts], on: date, k: int | None = None, quiet: Set[str] = frozenset()
+        self,
+        capability_id: str,
+        needs: Iterable[NeedFacts],
+        on: date,
+        k: int | None = None,
+        quiet: AbstractSet[str] = frozenset(),
     ) -> list[RankedNeed]:
         """Needs for which the capability is eligible and above the threshold, by score x priority.
 
@@ -177,7 +192,7 @@ class Index:
         ranked.sort(key=lambda r: (-r.weight, r.need.id))
         return ranked[:k]
 
-    def _ranked(self, need: NeedFacts, capability_id: str, on: date, quiet: Set[str]) -> RankedNeed | None:
+    def _ranked(self, need: NeedFacts, capability_id: str, on: date, quiet: AbstractSet[str]) -> RankedNeed | None:
         pair = self.pair(need, capability_id, on)
         if pair is None or need.id in quiet or not eligibility.eligible(pair):
             return None

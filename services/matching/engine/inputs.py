@@ -1,40 +1,28 @@
 """From facts to the inputs of each criterion: what is stored with a match, and nothing else."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from services.matching.engine import criteria, eligibility
 from services.matching.engine.model import InstitutionFacts
-from services.matching.engine.policy import Policy
-from services.matching.engine.prepared import Offer, PreparedNeed
-from services.matching.engine.text import TermStatistics
+from services.matching.engine.prepared import Frame, Offer, PreparedNeed
 from services.matching.engine.world import World
 from shared.reference import classifications
 
 Inputs = dict[str, Any]
 """Keyword arguments of a value function, JSON-able."""
 
-MOST_PROJECTS = 12
+MOST_PROJECTS = 8
 """The newest completed projects that count: a bound on what is stored; older ones hardly weigh."""
 MOST_LANGUAGES = 5
 """One common language is enough for the value, so a few name it well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What is the same for all pairs of a ranking."""
-
-    policy: Policy
-    statistics: TermStatistics
-    world: World
-
-
 @lru_cache(maxsize=8192)
 def isic_line(code: str) -> tuple[str, ...]:
-    """A code and its wider categories down to the section; an unknown code is only itself."""
+    """Give a code and its wider categories up to the section; an unknown code is only itself."""
     return (code, *classifications.isic_ancestors(code)) if classifications.is_isic(code) else (code,)
 
 
@@ -50,7 +38,7 @@ def common_depth(a: str, b: str) -> int:
 
 
 def sector(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:
-    """The best pair of codes; of equally good ones the first by code."""
+    """Find the best pair of codes; of equally good ones the first by code."""
     pairs = ((common_depth(a, b), a, b) for a in prepared.isic for b in offer.content.isic)
     depth, need, capability = min(pairs, key=lambda pair: (-pair[0], pair[1], pair[2]), default=(0, None, None))
     implied = prepared.implied or offer.content.implied
@@ -102,7 +90,7 @@ def language(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:  # n
 
 
 def working_languages(offer: Offer) -> tuple[str, ...]:
-    """The capability's own, else the provider's (contract, section 18)."""
+    """Take the capability's own, else the provider's (contract, section 18)."""
     return offer.capability.languages or offer.provider.languages
 
 
@@ -114,7 +102,7 @@ def region(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:
 
 
 def context(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:
-    """The country most like the need's among the provider's own and those it has worked in."""
+    """Find the country most like the need's among the provider's own and those it has worked in."""
     found = [_likeness(prepared, country, frame.world, home=home) for country, home in _known_countries(offer.provider)]
     nowhere = _likeness(prepared, None, frame.world, home=True)
     return max(found, key=lambda inputs: criteria.context(**inputs), default=nowhere)
@@ -139,9 +127,11 @@ def _likeness(prepared: PreparedNeed, country: str | None, world: World, *, home
 
 
 def track_record(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:
-    """The newest completed projects, and the constants of the formula."""
+    """List the newest completed projects, and the constants of the formula."""
     policy = frame.policy
-    newest = sorted(offer.provider.completed, key=lambda p: (p.ended_on, -1.0 if p.rating is None else p.rating), reverse=True)
+    newest = sorted(
+        offer.provider.completed, key=lambda p: (p.ended_on, -1.0 if p.rating is None else p.rating), reverse=True
+    )
     return {
         "projects": [[p.ended_on.isoformat(), p.rating] for p in newest[:MOST_PROJECTS]],
         "on": prepared.on.isoformat(),
@@ -153,7 +143,7 @@ def track_record(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:
 
 
 def evidence(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:  # noqa: ARG001
-    """Counts of what is published, replicated and verified."""
+    """Count what is published, replicated and verified."""
     return {
         "practices": offer.provider.practices,
         "replications": offer.provider.replications,

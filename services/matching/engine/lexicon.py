@@ -72,7 +72,7 @@ class Lexicon:
         return (), None
 
     def with_broader(self, concept_id: str) -> Iterator[str]:
-        """The concept itself, then what it also counts as; a loop in the data ends the walk."""
+        """Give the concept itself, then what it also counts as; a loop in the data ends the walk."""
         seen: set[str] = set()
         current: str | None = concept_id
         while current and current not in seen and current in self.concepts:
@@ -92,11 +92,9 @@ class Lexicon:
         return Document(length, frequencies)
 
     def implied_isic(self, document: Document) -> tuple[str, ...]:
-        """ISIC codes that the concepts of a text stand for, of the concepts it names most."""
-        named = {term[1:]: tf for term, tf in document.frequencies.items() if term.startswith(MARK)}
-        most = max(named.values(), default=0)
-        codes = {code for c, tf in named.items() if tf == most for code in self.concepts[c].isic}
-        return tuple(sorted(codes))
+        """ISIC codes that the concepts of a text stand for."""
+        named = [term.removeprefix(MARK) for term in document.frequencies if term.startswith(MARK)]
+        return tuple(sorted({code for concept_id in named for code in self.concepts[concept_id].isic}))
 
 
 def _concept(line: str) -> Concept:
@@ -113,6 +111,6 @@ def _concept(line: str) -> Concept:
 
 @cache
 def default_lexicon() -> Lexicon:
-    """The lexicon of the data file, read once."""
+    """Give the lexicon of the data file, read once."""
     lines = DATA.read_text(encoding="utf-8").splitlines()
     return Lexicon.of([_concept(line) for line in lines if line.strip()])

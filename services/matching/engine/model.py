@@ -101,5 +101,5 @@ def unknown_institution(institution_id: str) -> InstitutionFacts:
 
 
 def hs_chapters(codes: tuple[str, ...]) -> frozenset[str]:
-    """The two-digit chapters of HS codes of any length."""
+    """Give the two-digit chapters of HS codes of any length."""
     return frozenset(code[:2] for code in codes)

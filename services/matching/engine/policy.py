@@ -19,6 +19,7 @@ CRITERIA = (
 )
 """Names of the criteria in the fixed order in which contributions are added."""
 
+TOLERANCE = 1e-9
 SMALLEST_RESOURCE_SHARE = 1 / 8
 """There are eight resource kinds, so an eligible pair shares at least one of eight."""
 
@@ -48,9 +49,9 @@ class Policy:
     regional_cooperation: bool = True
     bm25_k1: float = 1.2
     bm25_b: float = 0.75
-    need_terms: int = 32
-    concept_boost: float = 1.0
-    focus_boost: float = 1.0
+    need_terms: int = 28
+    concept_boost: float = 2.0
+    focus_boost: float = 2.0
     implied_factor: float = 0.8
     half_life_days: int = 5 * 365
     unrated: float = 0.75
@@ -60,13 +61,9 @@ class Policy:
     urgency_weights: Mapping[str, float] = field(
         default_factory=lambda: _frozen(low=0.75, medium=1.0, high=1.25, critical=1.5)
     )
-    status_weights: Mapping[str, float] = field(
-        default_factory=lambda: _frozen(ldc=1.5, lldc=1.2, sids=1.2)
-    )
+    status_weights: Mapping[str, float] = field(default_factory=lambda: _frozen(ldc=1.5, lldc=1.2, sids=1.2))
     facilitator_weights: Mapping[str, float] = field(
-        default_factory=lambda: _frozen(
-            covers=0.50, sector=0.15, language=0.10, track_record=0.15, responsiveness=0.10
-        )
+        default_factory=lambda: _frozen(covers=0.50, sector=0.15, language=0.10, track_record=0.15, responsiveness=0.10)
     )
 
     def __post_init__(self) -> None:
@@ -74,7 +71,7 @@ class Policy:
         if set(self.weights) != set(CRITERIA):
             msg = f"weights must name exactly {', '.join(CRITERIA)}"
             raise ValueError(msg)
-        if min(self.weights.values()) < 0 or abs(sum(self.weights.values()) - 1) > 1e-9:
+        if min(self.weights.values()) < 0 or abs(sum(self.weights.values()) - 1) > TOLERANCE:
             msg = "weights must be at least 0 and sum to 1"
             raise ValueError(msg)
 
@@ -99,15 +96,18 @@ POLICY_1 = Policy(
     version=1,
     weights=_frozen(
         sector=0.25,
-        text=0.20,
-        resources=0.15,
-        sdg=0.08,
+        text=0.30,
+        resources=0.13,
+        sdg=0.07,
         language=0.07,
-        region=0.05,
-        context=0.05,
-        track_record=0.05,
-        evidence=0.04,
-        responsiveness=0.03,
+        region=0.03,
+        context=0.03,
+        track_record=0.04,
+        evidence=0.03,
+        responsiveness=0.02,
         trade=0.03,
     ),
 )
+"""The first policy. Against the first draft of the weights (text .20, resources .15, region and context
+.05 each) it gained .014 nDCG@10 on the development set: text and concepts tell subjects of one ISIC
+class apart, and the draft gave them too little to outweigh where the provider is from."""

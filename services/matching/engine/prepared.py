@@ -1,15 +1,24 @@
 """Both sides of a pair, made ready once: the need with its query, the offer with its terms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
+from services.matching.engine import criteria
 from services.matching.engine.lexicon import MARK, Lexicon
 from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts
 from services.matching.engine.policy import Policy
 from services.matching.engine.text import Document, TermStatistics, tokens
 from services.matching.engine.world import World
-from services.matching.engine import criteria
 from shared.reference.vocabulary import ResourceKind
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is the same for all pairs of a ranking."""
+
+    policy: Policy
+    statistics: TermStatistics
+    world: World
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +71,22 @@ def content_of(capability: CapabilityFacts, lexicon: Lexicon) -> Content:
     return Content(document, isic, implied=not capability.isic)
 
 
-def prepare(need: NeedFacts, on: date, policy: Policy, statistics: TermStatistics, lexicon: Lexicon, world: World) -> PreparedNeed:  # noqa: PLR0913
+def prepare(need: NeedFacts, on: date, frame: Frame, lexicon: Lexicon) -> PreparedNeed:
     """Make a need ready to be scored against any number of capabilities."""
     document = lexicon.document([need.title, need.problem, *need.technologies])
+    world, regional = frame.world, frame.policy.regional_cooperation
     prepared = PreparedNeed(
         need=need,
         on=on,
-        query=_query(need, document, policy, statistics, lexicon),
+        query=_query(need, document, frame, lexicon),
         isic=need.isic or lexicon.implied_isic(document),
         implied=not need.isic,
         groups=tuple(sorted(world.groups(need.country, on))),
         income=world.income(need.country, on),
-        blocs=world.blocs(need.country, on) if policy.regional_cooperation else frozenset(),
+        blocs=world.blocs(need.country, on) if regional else frozenset(),
         weights={},
     )
-    prepared.weights.update(policy.spread(_applicable(prepared, world)))
-    return prepared
+    return replace(prepared, weights=frame.policy.spread(_applicable(prepared, world)))
 
 
 def _applicable(prepared: PreparedNeed, world: World) -> frozenset[str]:
@@ -98,10 +107,12 @@ def _applicable(prepared: PreparedNeed, world: World) -> frozenset[str]:
     return frozenset(name for name, does in applies.items() if does)
 
 
-def _query(need: NeedFacts, document: Document, policy: Policy, statistics: TermStatistics, lexicon: Lexicon) -> tuple[QueryTerm, ...]:
-    """The need's most telling terms, bounded because a match stores them."""
+def _query(need: NeedFacts, document: Document, frame: Frame, lexicon: Lexicon) -> tuple[QueryTerm, ...]:
+    """Choose the need's most telling terms, bounded because a match stores them."""
+    policy, statistics = frame.policy, frame.statistics
     focus = lexicon.document([need.title, *need.technologies]).frequencies
-    surfaces = {token.key: token.surface for text in (need.title, need.problem, *need.technologies) for token in tokens(text)}
+    texts = (need.title, need.problem, *need.technologies)
+    surfaces = {token.key: token.surface for text in texts for token in tokens(text)}
 
     def weighed(term: str) -> QueryTerm:
         concept = policy.concept_boost if term.startswith(MARK) else 1.0

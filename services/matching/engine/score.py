@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 from services.matching.engine.criteria import VALUES
-from services.matching.engine.inputs import INPUTS, Frame, Inputs
+from services.matching.engine.inputs import INPUTS, Inputs
 from services.matching.engine.lexicon import Lexicon, default_lexicon
 from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts
 from services.matching.engine.policy import POLICY_1, Policy
-from services.matching.engine.prepared import Offer, PreparedNeed, content_of, prepare
+from services.matching.engine.prepared import Frame, Offer, PreparedNeed, content_of, prepare
 from services.matching.engine.text import TermStatistics
 from services.matching.engine.words import WORDS
 from services.matching.engine.world import ReferenceWorld, World
@@ -52,7 +52,7 @@ class Scored:
     as_of: date
 
     def explanation(self) -> dict[str, Any]:
-        """What a match stores: JSON-able, the contract's explanation plus the inputs per criterion."""
+        """Give what a match stores: JSON-able, the contract's explanation plus the inputs per criterion."""
         return {
             "score": self.score,
             "policy_version": self.policy_version,
@@ -81,7 +81,7 @@ def total(contributions: Sequence[float]) -> float:
 
 
 def recompute(explanation: Mapping[str, Any]) -> float:
-    """The score again, from the stored inputs and weights alone (values are not trusted)."""
+    """Compute the score again, from the stored inputs and weights alone (values are not trusted)."""
     return total(
         [stored["weight"] * VALUES[stored["criterion"]](**stored["inputs"]) for stored in explanation["criteria"]]
     )
@@ -108,11 +108,10 @@ class Scorer:
         self.prepare = lru_cache(maxsize=4096)(self._prepare)
 
     def _prepare(self, need: NeedFacts, on: date) -> PreparedNeed:
-        frame = self.frame
-        return prepare(need, on, frame.policy, frame.statistics, self.lexicon, frame.world)
+        return prepare(need, on, self.frame, self.lexicon)
 
     def offer(self, capability: CapabilityFacts, provider: InstitutionFacts) -> Offer:
-        """A capability made ready to be scored."""
+        """Make a capability ready to be scored."""
         return Offer(capability, provider, content_of(capability, self.lexicon))
 
     def score(self, need: NeedFacts, capability: CapabilityFacts, provider: InstitutionFacts, on: date) -> Scored:

@@ -5,7 +5,6 @@ What changes often (a provider's standing, the places taken) is a column that is
 """
 
 from dataclasses import replace
-from datetime import date
 
 import numpy as np
 
@@ -159,7 +158,7 @@ class Store:
         self.slots: dict[str, int] = {}
 
     def __len__(self) -> int:
-        """Number of capabilities."""
+        """Count the capabilities."""
         return len(self.slots)
 
     def put_institution(self, facts: InstitutionFacts) -> None:
@@ -194,7 +193,7 @@ class Store:
             self.rows.capabilities[slot] = replace(self.rows.capabilities[slot], engaged=engaged)
 
     def offer(self, slot: int) -> Offer:
-        """The prepared offer in a slot."""
+        """Give the prepared offer in a slot."""
         capability = self.rows.capabilities[slot]
         provider = self.providers.facts[int(self.rows.provider.values[slot])]
         return Offer(capability, provider, self.rows.contents[slot])
@@ -214,5 +213,3 @@ class Store:
             self.rows, self.slots = Rows(), {}
             for slot in live:
                 self._append(old.capabilities[slot], old.contents[slot])
-
-

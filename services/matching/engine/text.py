@@ -17,7 +17,7 @@ from anyascii import anyascii
 
 from services.matching.engine.stopwords import STOP_CHARACTERS, STOP_WORDS
 
-KEY_LENGTH = 16
+KEY_LENGTH = 14
 """Keys are cut here: bounds what a match stores, and joins the last inflections of long words."""
 
 WORD = re.compile(r"[^\W_]+")
@@ -71,45 +71,53 @@ def _alphabetic(word: str) -> Iterator[Token]:
 @lru_cache(maxsize=262_144)
 def key_of(word: str) -> str:
     """Key of one casefolded word without spaces; empty when nothing is left of it."""
+    word = word[:64]
     if ARABIC.search(word):
-        word = _arabic(word)
-    elif CYRILLIC.search(word):
-        word = _russian(word)
-    latin = NOT_KEY.sub("", anyascii(word[:64]).lower())
-    if not word.isascii() and (ARABIC.search(word) or CYRILLIC.search(word)):
-        return latin[:KEY_LENGTH]
-    return stem(latin)[:KEY_LENGTH]
+        return _marked("a_", NOT_KEY.sub("", anyascii(_arabic(word)).lower()))
+    if CYRILLIC.search(word):
+        latin = NOT_KEY.sub("", anyascii(_russian(word)).lower())
+        return latin[:KEY_LENGTH] if len(latin) >= LONG_ENOUGH else _marked("r_", latin)
+    return stem(NOT_KEY.sub("", anyascii(word).lower()))[:KEY_LENGTH]
 
 
+LONG_ENOUGH = 6
+"""Shorter Russian words would meet others by chance: `соль` (salt) is no `sol` (soil)."""
+
+
+def _marked(script: str, latin: str) -> str:
+    """Keep a word of another script apart; Arabic ones always, as they come without vowels."""
+    return (script + latin)[:KEY_LENGTH] if latin else ""
+
+
+ARABIC_STEM, RUSSIAN_STEM, LATIN_STEM = 3, 4, 4
+"""Letters that must be left of a word when an ending is dropped."""
 ARABIC_PREFIXES = ("وال", "بال", "كال", "فال", "لل", "ال")
 
 
 def _arabic(word: str) -> str:
     """Drop the article with its attached particles, then a feminine or plural ending."""
     for prefix in ARABIC_PREFIXES:
-        if word.startswith(prefix) and len(word) - len(prefix) >= 3:
+        if word.startswith(prefix) and len(word) - len(prefix) >= ARABIC_STEM:
             word = word[len(prefix) :]
             break
     for ending in ("ات", "ية", "ين", "ون", "ة"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
+        if word.endswith(ending) and len(word) - len(ending) >= ARABIC_STEM:
             return word[: -len(ending)]
     return word
 
 
-RUSSIAN_ENDINGS = tuple(
-    sorted(
-        "иями ями ами его ого ему ому ими ыми иях ях ах ией ией ием иям ям ам ию ия ии ие ов ев ей ой ый ий ая яя ое ее "
-        "ые ую юю ом ем их ых а я о е ы и у ю ь й".split(),
-        key=len,
-        reverse=True,
-    )
+# ruff: noqa: RUF001 (Cyrillic endings are meant)
+RUSSIAN_ENDINGS = (
+    *("иями", "ями", "ами", "его", "ого", "ему", "ому", "ими", "ыми", "иях", "ией", "ием", "иям"),
+    *("ях", "ах", "ям", "ам", "ию", "ия", "ии", "ие", "ов", "ев", "ей", "ой", "ый", "ий", "ая", "яя", "ое", "ее"),
+    *("ые", "ую", "юю", "ом", "ем", "их", "ых", "а", "я", "о", "е", "ы", "и", "у", "ю", "ь", "й"),
 )
 
 
 def _russian(word: str) -> str:
     """Drop the longest case ending that leaves four letters."""
     for ending in RUSSIAN_ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
+        if word.endswith(ending) and len(word) - len(ending) >= RUSSIAN_STEM:
             return word[: -len(ending)]
     return word
 
@@ -128,16 +136,26 @@ SUFFIXES = (
     (("aux",), "al", 3),
     (("ings", "ing", "ed"), "", 4),
 )
-SPELLINGS = (("ph", "f"), ("th", "t"), ("qu", "c"), ("ch", "c"), ("ct", "t"), ("q", "c"), ("k", "c"), ("y", "i"), ("z", "s"))
+SPELLINGS = (
+    ("ph", "f"),
+    ("th", "t"),
+    ("qu", "c"),
+    ("ch", "c"),
+    ("ct", "t"),
+    ("q", "c"),
+    ("k", "c"),
+    ("y", "i"),
+    ("z", "s"),
+)
 
 
 def stem(word: str) -> str:
-    """Common key of one word family across English, French, Spanish and Portuguese spelling.
+    """Give the common key of a word family across English, French, Spanish and Portuguese spelling.
 
     Ending classes first, else plural -s and final vowels; then spellings that differ between the
     four for one sound. Words of three letters are left alone.
     """
-    if len(word) < 4 or word.isdigit():
+    if len(word) < LATIN_STEM or word.isdigit():
         return word
     word = _common_ending(word)
     for spelling, common in SPELLINGS:
@@ -152,10 +170,10 @@ def _common_ending(word: str) -> str:
                 return word[: -len(ending)] + common
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    if word.endswith("e") and len(word) > 4:
+    if word.endswith("e") and len(word) > LATIN_STEM:
         word = word[:-1]
     for _ in range(2):
-        if word[-1] in "aeioy" and len(word) > 5:
+        if word[-1] in "aeioy" and len(word) > LATIN_STEM + 1:
             word = word[:-1]
     return word
 

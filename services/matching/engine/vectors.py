@@ -5,16 +5,18 @@ computed once per provider (through `criteria` itself), so each formula for it e
 """
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.matching.engine import criteria, inputs
 from services.matching.engine.columns import Bools, Floats, Slots
-from services.matching.engine.inputs import Frame, isic_line, isic_rank
-from services.matching.engine.prepared import Content, Offer, PreparedNeed
-from services.matching.engine.store import Store
+from services.matching.engine.inputs import isic_line, isic_rank
 from services.matching.engine.model import CapabilityFacts, InstitutionFacts, hs_chapters
+from services.matching.engine.prepared import Content, Frame, Offer, PreparedNeed
+from services.matching.engine.store import Store
 from services.matching.engine.text import Document
 from shared.reference.classifications import sdg_goal_of
 from shared.reference.vocabulary import ResourceKind
@@ -81,7 +83,7 @@ def sector(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -> 
         shared = store.rows.isic.any_of([c for c in wanted if isic_rank(c) == depth], slots)
         values[shared] = criteria.DEPTH_VALUES[depth]
     implied = store.rows.implied.values[slots] | prepared.implied
-    return np.where(implied, values * frame.policy.implied_factor, values)
+    return np.asarray(np.where(implied, values * frame.policy.implied_factor, values), dtype=np.float64)
 
 
 def text(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -> Floats:  # noqa: D103
@@ -100,11 +102,11 @@ def text(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -> Fl
 
 def resources(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -> Floats:  # noqa: ARG001, D103
     sought, rows = set(prepared.need.resource_kinds), store.rows
-    covered = rows.kinds.count_of(sought - {ResourceKind.TRADE}, slots)
+    covered: NDArray[np.int64] = rows.kinds.count_of(sought - {ResourceKind.TRADE}, slots)
     if ResourceKind.TRADE in sought:
         goods = rows.chapters.any_of(hs_chapters(prepared.need.hs), slots)
         covered = covered + (rows.kinds.any_of([ResourceKind.TRADE], slots) & goods)
-    return covered / len(sought)
+    return covered.astype(np.float64) / len(sought)
 
 
 def sdg(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -> Floats:  # noqa: ARG001, D103
@@ -121,17 +123,19 @@ def language(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -
     providers = np.array([not wanted.isdisjoint(facts.languages) for facts in store.providers.facts], dtype=np.bool_)
     own = store.rows.languages.any_of(wanted, slots)
     inherited = providers[store.rows.provider.values[slots]] & ~store.rows.own_languages.values[slots]
-    return (own | inherited).astype(np.float64)
+    found: Floats = (own | inherited).astype(np.float64)
+    return found
 
 
 def evidence(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -> Floats:  # noqa: ARG001, D103
-    published = np.array([facts.practices + 2 * facts.replications for facts in store.providers.facts], dtype=np.float64)
-    points = published[store.rows.provider.values[slots]] + store.rows.evidence.values[slots]
+    counts = [facts.practices + 2 * facts.replications for facts in store.providers.facts]
+    published: Floats = np.array(counts, dtype=np.float64)
+    points: Floats = published[store.rows.provider.values[slots]] + store.rows.evidence.values[slots]
     return points / (points + frame.policy.evidence_half_at)
 
 
 def _by_provider(name: str) -> Callable[[Store, PreparedNeed, Frame, Slots], Floats]:
-    """A criterion that looks at nothing but need and provider: once per distinct provider of the rows."""
+    """Make a criterion of need and provider alone: computed once per distinct provider of the rows."""
 
     def vector(store: Store, prepared: PreparedNeed, frame: Frame, slots: Slots) -> Floats:
         rows, inverse = np.unique(store.rows.provider.values[slots], return_inverse=True)
@@ -144,9 +148,13 @@ def _by_provider(name: str) -> Callable[[Store, PreparedNeed, Frame, Slots], Flo
 _NOTHING = Content(Document(0, {}), (), implied=False)
 
 
+def provider_offer(facts: InstitutionFacts, on: date) -> Offer:
+    """Give an institution without any offer, for criteria that look at the institution alone."""
+    return Offer(CapabilityFacts("", 0, facts.id, "", "", (), on), facts, _NOTHING)
+
+
 def _provider_value(name: str, prepared: PreparedNeed, facts: InstitutionFacts, frame: Frame) -> float:
-    nothing = CapabilityFacts("", 0, facts.id, "", "", (), prepared.on)
-    return criteria.VALUES[name](**inputs.INPUTS[name](prepared, Offer(nothing, facts, _NOTHING), frame))
+    return criteria.VALUES[name](**inputs.INPUTS[name](prepared, provider_offer(facts, prepared.on), frame))
 
 
 VECTORS: Mapping[str, Callable[[Store, PreparedNeed, Frame, Slots], Floats]] = MappingProxyType(

@@ -68,7 +68,9 @@ def text(surfaces: Surfaces, *, terms: Sequence[Sequence[str | float]], **_: obj
         parts.append("Same concepts: " + _list([concept.replace("_", " ") for concept in concepts]))
     if shared:
         parts.append("Shared words: " + _list(shared))
-    return Evidence([f"concept:{concept}" for concept in concepts], ". ".join(parts) or "No words or concepts in common")
+    return Evidence(
+        [f"concept:{concept}" for concept in concepts], ". ".join(parts) or "No words or concepts in common"
+    )
 
 
 def resources(surfaces: Surfaces, *, sought: Sequence[str], covered: Sequence[str]) -> Evidence:  # noqa: D103
@@ -98,11 +100,13 @@ def language(surfaces: Surfaces, *, common: Sequence[str]) -> Evidence:  # noqa:
 
 def region(surfaces: Surfaces, *, blocs: int, common: Sequence[str]) -> Evidence:  # noqa: D103
     del surfaces
-    words = f"In {len(common)} of {blocs} blocs together: {_list(common)}" if common else f"None of {blocs} blocs in common"
+    words = (
+        f"In {len(common)} of {blocs} blocs together: {_list(common)}" if common else f"None of {blocs} blocs in common"
+    )
     return Evidence([f"bloc:{bloc}" for bloc in common], words)
 
 
-def context(  # noqa: D103, PLR0913
+def context(  # noqa: D103
     surfaces: Surfaces,
     *,
     country: str | None,
@@ -120,7 +124,9 @@ def context(  # noqa: D103, PLR0913
         steps = abs(income - need_income)
         likes.append("same income group" if steps == 0 else f"income groups {steps} apart")
     verb = "Worked in" if worked_in else "From"
-    return Evidence([f"group:{group}" for group in common], f"{verb} {_country(country)}: {'; '.join(likes) or 'other conditions'}")
+    return Evidence(
+        [f"group:{group}" for group in common], f"{verb} {_country(country)}: {'; '.join(likes) or 'other conditions'}"
+    )
 
 
 def track_record(surfaces: Surfaces, *, projects: Sequence[Sequence[str | float | None]], **_: object) -> Evidence:  # noqa: D103
@@ -151,7 +157,9 @@ def trade(  # noqa: D103
 ) -> Evidence:
     del surfaces
     known = [index for index in (provider_to_need, need_to_provider) if index is not None]
-    return Evidence([], f"Trade complementarity {max(known):.2f}" if known else "No trade figures for the two countries")
+    return Evidence(
+        [], f"Trade complementarity {max(known):.2f}" if known else "No trade figures for the two countries"
+    )
 
 
 def _many(count: int, name: str) -> str:

@@ -23,13 +23,13 @@ class World(Protocol):
         """Whether the country is a developing country on that day."""
 
     def groups(self, country: str, on: date) -> frozenset[str]:
-        """The special-situation groups it is in: some of ldc, lldc, sids."""
+        """Give the special-situation groups it is in: some of ldc, lldc, sids."""
 
     def income(self, country: str, on: date) -> int | None:
         """Its income step 0 (low) to 3 (high), None when unclassified."""
 
     def blocs(self, country: str, on: date) -> frozenset[str]:
-        """The regional blocs of which it is a member."""
+        """Give the regional blocs of which it is a member."""
 
     def trades(self, country: str, on: date) -> bool:
         """Whether trade flows of the country are known."""
@@ -96,5 +96,5 @@ class ReferenceWorld:
 
 @lru_cache(maxsize=4096)
 def _is_south(country: str, on: date) -> bool:
-    """Cached: the rules ask it for every pair of a listing."""
+    """Ask once: the rules want it for every pair of a listing."""
     return countries.is_south(country, on)

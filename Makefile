@@ -1,0 +1,58 @@
+# Every target sets up what it needs; a fresh machine needs Python 3.11+ and make only.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup run test test-unit lint format lock clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.run ## Create the virtual environment with the locked packages
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bandung needs Python 3.11 or newer; set PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.created requirements.lock pyproject.toml
+	@echo "Installing the locked packages ..."
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.run ## Start the whole system with the demo; Ctrl-C ends it
+	@exec $(BIN)/bandung up
+
+test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
+	$(PYTEST) -n 2 --dist loadfile
+
+test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
+	$(PYTEST) tests/unit
+
+lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.sizes
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: ## Refresh the lock files to the newest versions (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q --upgrade --extra local pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q --extra local --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q --group pyproject.toml:build -o requirements-build.lock
+
+clean: ## Remove the virtual environment and the local state
+	rm -rf $(VENV) .bandung .mypy_cache .ruff_cache .pytest_cache

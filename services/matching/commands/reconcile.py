@@ -1,0 +1,201 @@
+"""Making the matches of one need agree with what the rows say now.
+
+Everything that can change which matches a need should have ends here: the need itself, what is offered to it, who
+is in good standing, which places are free. It does not matter how many events led here nor in what order they came.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from services.matching import facts
+from services.matching.commands.moves import move, tell_as_system
+from services.matching.domain import review
+from services.matching.domain.matches import proposal_expires, reminder_due
+from services.matching.engine import eligibility
+from services.matching.engine.model import unknown_institution
+from services.matching.store import capabilities, institutions, matches, needs, queue
+from services.matching.store.matches import Match
+from services.matching.tables import ExplanationRow, MatchRow
+from shared.events.matching import MatchExpired, MatchProposed, MatchWithdrawn
+from shared.ops.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.matching.engine.score import Scored
+    from services.matching.ranking import Ranker
+    from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow
+    from shared.messaging.transaction import Tx
+
+Best = tuple[int, "Scored"]
+"""A rank and the score that won it."""
+MOST_RANKINGS = 4
+"""The index is corrected from the rows and asked again until both agree; more than once is rare already."""
+
+
+def withdraw(tx: Tx, match: Match, reason: str) -> None:
+    """The system takes an open match back, for a reason that both sides are told."""
+    match.row.reason_code = str(reason)
+    move(match, "withdrawn", tx.now)
+    tell_as_system(tx, MatchWithdrawn, match)
+
+
+def expire(tx: Tx, match: Match) -> None:
+    """Nobody answered in time."""
+    move(match, "expired", tx.now)
+    tell_as_system(tx, MatchExpired, match)
+
+
+async def reconcile(tx: Tx, ranker: Ranker, need_id: UUID) -> int:
+    """Reviews the open matches of a need, then proposes what is missing; how many were proposed.
+
+    Takes the need's requests from the queue in the same transaction; what it publishes names their cause.
+    """
+    need = await needs.lock(tx, need_id)
+    _, tx.causation = await queue.take_need(tx, need_id)
+    if need is None:
+        return 0  # its own event will come and bring us here again
+    engaged = await needs.places(tx, need_id) >= need.partners_wanted
+    held = await matches.lock_open(tx, need_id)
+    known = await institutions.some(tx, {need.institution_id, *(match.row.provider_id for match in held)})
+    standing = await _review(tx, ranker, need, held, known, engaged=engaged)
+    proposed = 0
+    if need.status == "open" and not engaged and need.deadline >= tx.clock.today():
+        owner = known.get(need.institution_id)
+        if owner is None or owner.status != "suspended":
+            proposed = await _propose(tx, ranker, need, standing, owner)
+    need.version_seen = need.version
+    return proposed
+
+
+async def _review(
+    tx: Tx,
+    ranker: Ranker,
+    need: NeedRow,
+    held: Sequence[Match],
+    known: dict[UUID, InstitutionRow],
+    *,
+    engaged: bool,
+) -> list[Match]:
+    """Ends what is overdue and takes back what cannot stand; returns the rest."""
+    offered = await capabilities.some(tx, {match.row.capability_id for match in held})
+    standing = []
+    for match in held:
+        _refresh_names(match.row, need, known)
+        capability = offered.get(match.row.capability_id)
+        reason = review.need_reason(need.status, engaged=engaged) or _pair_reason(
+            tx, ranker, need, match, capability, known
+        )
+        if match.row.expires_at is not None and match.row.expires_at <= tx.now:
+            expire(tx, match)
+        elif reason is not None:
+            withdraw(tx, match, reason)
+        else:
+            standing.append(match)
+    return standing
+
+
+def _pair_reason(
+    tx: Tx,
+    ranker: Ranker,
+    need: NeedRow,
+    match: Match,
+    capability: CapabilityRow | None,
+    known: dict[UUID, InstitutionRow],
+) -> str | None:
+    provider, owner = known.get(match.row.provider_id), known.get(need.institution_id)
+    excluded: list[str] = []
+    if capability is not None:
+        standing = unknown_institution(str(match.row.provider_id)) if provider is None else facts.standing(provider)
+        offer = facts.capability_facts(capability, 0)
+        excluded = eligibility.reasons(
+            eligibility.Pair(facts.need_facts(need), offer, standing, tx.clock.today(), ranker.world)
+        )
+    standings = [row.status for row in (provider, owner) if row is not None]
+    return review.pair_reason(capability.status if capability else "withdrawn", standings, excluded)
+
+
+def _refresh_names(row: MatchRow, need: NeedRow, known: dict[UUID, InstitutionRow]) -> None:
+    """Shows parties of open matches by their present names."""
+    row.beneficiary_name, row.beneficiary_country = _party(known.get(need.institution_id), need)
+    provider = known.get(row.provider_id)
+    if provider is not None:
+        row.provider_name, row.provider_country = provider.name, provider.country
+
+
+def _party(owner: InstitutionRow | None, need: NeedRow) -> tuple[str, str | None]:
+    return (owner.name, owner.country) if owner else (need.institution_name, need.institution_country)
+
+
+async def _propose(
+    tx: Tx, ranker: Ranker, need: NeedRow, standing: Sequence[Match], owner: InstitutionRow | None
+) -> int:
+    """Proposes whatever is among the best k and not proposed yet."""
+    best = await _rank(tx, ranker, need)
+    need.cutoff = best[-1].score if len(best) >= ranker.policy.k else None
+    known = {str(match.row.capability_id) for match in standing}
+    new = [(rank, scored) for rank, scored in enumerate(best, 1) if scored.capability_id not in known]
+    offered = await capabilities.some(tx, [UUID(scored.capability_id) for _, scored in new])
+    providers = await institutions.some(tx, {row.institution_id for row in offered.values()})
+    for rank, scored in new:
+        capability = offered[UUID(scored.capability_id)]
+        parties = (owner, providers[capability.institution_id])
+        tell_as_system(tx, MatchProposed, _proposal(tx, need, capability, parties, (rank, scored)))
+    return len(new)
+
+
+async def _rank(tx: Tx, ranker: Ranker, need: NeedRow) -> list[Scored]:
+    """The best k, from an index that agrees with the rows of all of them."""
+    quiet = await needs.quiet(tx, need.id, tx.now - timedelta(days=ranker.policy.quiet_days))
+    silent = frozenset(str(capability_id) for capability_id in quiet)
+    sought, today = facts.need_facts(need), tx.clock.today()
+    best: list[Scored] = []
+    for _ in range(MOST_RANKINGS):
+        best = ranker.index.rank(sought, today, quiet=silent)
+        if not await ranker.refresh(tx, [UUID(scored.capability_id) for scored in best]):
+            break
+    # whatever still moves has left a request in the queue and is looked at again
+    pairs = [(s, ranker.index.pair(sought, s.capability_id, today, silent)) for s in best]
+    return [scored for scored, pair in pairs if pair is not None and eligibility.eligible(pair)]
+
+
+def _proposal(
+    tx: Tx, need: NeedRow, capability: CapabilityRow, parties: tuple[InstitutionRow | None, InstitutionRow], best: Best
+) -> Match:
+    """Stores the match with everything that its score was made of."""
+    (owner, provider), (rank, scored) = parties, best
+    beneficiary_name, beneficiary_country = _party(owner, need)
+    expires_at = proposal_expires(tx.now, need.deadline)
+    row = MatchRow(
+        id=new_id(),
+        version=1,
+        status="proposed",
+        origin="ranking",
+        need_id=need.id,
+        need_version=need.version,
+        need_title=need.title,
+        capability_id=capability.id,
+        capability_version=capability.version,
+        capability_title=capability.title,
+        beneficiary_id=need.institution_id,
+        beneficiary_name=beneficiary_name,
+        beneficiary_country=beneficiary_country,
+        provider_id=provider.id,
+        provider_name=provider.name,
+        provider_country=provider.country,
+        score=scored.score,
+        rank=rank,
+        policy_version=scored.policy_version,
+        as_of=scored.as_of,
+        confirmations=[],
+        proposed_at=tx.now,
+        expires_at=expires_at,
+        remind_at=reminder_due(tx.now, expires_at),
+        updated_at=tx.now,
+    )
+    tx.session.add(row)
+    tx.session.add(ExplanationRow(match_id=row.id, document=scored.explanation()))
+    return Match(row)

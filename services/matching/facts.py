@@ -1,0 +1,103 @@
+"""From rows to what the engine knows: the only place where the two meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from services.matching.engine import model
+from services.matching.store import capabilities, institutions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow, ProjectRow
+    from shared.messaging.transaction import Tx
+
+
+def need_facts(row: NeedRow) -> model.NeedFacts:
+    """A need; one without a country gets none, so nothing but an offer to all can serve it."""
+    return model.NeedFacts(
+        id=str(row.id),
+        version=row.version,
+        institution_id=str(row.institution_id),
+        country=row.country or "",
+        title=row.title,
+        problem=row.problem,
+        resource_kinds=tuple(row.resource_kinds),
+        technologies=tuple(row.technologies),
+        isic=tuple(row.isic),
+        hs=tuple(row.hs),
+        sdg_targets=tuple(row.sdg_targets),
+        languages=tuple(row.languages),
+        urgency=row.urgency,
+        budget_gap=row.funding_gap is not None,
+        domestic_welcome=row.domestic_welcome,
+        deadline=row.deadline,
+    )
+
+
+def capability_facts(row: CapabilityRow, engaged: int) -> model.CapabilityFacts:
+    """A capability with its places taken. Evidence counts once somebody has verified it; nobody does yet."""
+    serves = row.serves
+    return model.CapabilityFacts(
+        id=str(row.id),
+        version=row.version,
+        institution_id=str(row.institution_id),
+        title=row.title,
+        summary=row.summary,
+        resource_kinds=tuple(row.resource_kinds),
+        renew_by=row.renew_by,
+        serves=model.Serves(
+            bool(serves.get("all_south")), tuple(serves.get("countries", ())), tuple(serves.get("blocs", ()))
+        ),
+        technologies=tuple(row.technologies),
+        isic=tuple(row.isic),
+        hs=tuple(row.hs),
+        sdg_targets=tuple(row.sdg_targets),
+        languages=tuple(row.languages),
+        delivery_modes=tuple(row.delivery_modes),
+        capacity=row.capacity,
+        engaged=engaged,
+        status=row.status,
+    )
+
+
+def standing(row: InstitutionRow) -> model.InstitutionFacts:
+    """An institution without its record: enough for the hard rules."""
+    return model.InstitutionFacts(
+        id=str(row.id), country=row.country, type=row.type, status=row.status, languages=tuple(row.languages)
+    )
+
+
+async def load_capabilities(tx: Tx, rows: Iterable[CapabilityRow]) -> list[model.CapabilityFacts]:
+    """The rows with their places taken."""
+    listed = list(rows)
+    engaged = await capabilities.engaged(tx, [row.id for row in listed])
+    return [capability_facts(row, engaged.get(row.id, 0)) for row in listed]
+
+
+async def load_institutions(tx: Tx, rows: Iterable[InstitutionRow]) -> list[model.InstitutionFacts]:
+    """The rows with their records, in five statements whatever their number."""
+    listed = list(rows)
+    ids = [row.id for row in listed]
+    projects = await institutions.completed(tx, ids)
+    practices, replications = await institutions.practices(tx, ids), await institutions.replications(tx, ids)
+    answers = await institutions.answers(tx, ids)
+    return [
+        replace(
+            standing(row),
+            completed=tuple(_completed(project) for project in projects.get(row.id, ())),
+            practices=practices.get(row.id, 0),
+            replications=replications.get(row.id, 0),
+            answered_in_time=answers.get(row.id, (0, 0))[0],
+            answerable=answers.get(row.id, (0, 0))[1],
+        )
+        for row in listed
+    ]
+
+
+def _completed(row: ProjectRow) -> model.CompletedProject:
+    ended_on: date = row.ended_on  # type: ignore[assignment]  # a completed project has its day
+    return model.CompletedProject(ended_on, countries=tuple(row.countries))

@@ -1,0 +1,162 @@
+"""Matches: what is asked and what is shown."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from services.matching.commands.answers import facts_of
+from services.matching.commands.moves import hats_of
+from services.matching.domain import facilitators as invitations
+from services.matching.domain.matches import LIFECYCLE
+from services.matching.states import beneficiary_of, facilitators_of, provider_of
+from shared.api import Body, Resource
+from shared.events.matching import Answers, FacilitatorRef
+from shared.events.states import PartyRef
+from shared.reference.types import OptionalText, ShortText, UtcDateTime
+from shared.reference.vocabulary import MatchDeclineReason
+from shared.web.paging import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from services.matching.store.matches import Match
+    from services.matching.tables import MessageRow
+    from shared.web.auth import Caller
+
+Status = Literal["proposed", "interested", "accepted", "formalised", "declined", "expired", "withdrawn"]
+
+
+class InterestIn(Body):
+    """A few words to the other side, if any."""
+
+    message: ShortText | None = None
+
+
+class NothingIn(Body):
+    """No members: the call says it all."""
+
+
+class DeclineIn(Body):
+    """Why not; `other` must say what."""
+
+    reason_code: MatchDeclineReason
+    text: OptionalText | None = None
+
+
+class InvitationIn(Body):
+    """Who is invited to the facilitating role, with a few words."""
+
+    institution_id: UUID
+    message: ShortText | None = None
+
+
+class ReasonOut(BaseModel):
+    """Why a match ended."""
+
+    code: str
+    text: str | None
+
+
+class MatchOut(Resource):
+    """A match as this caller may see it; `actions` are what this caller may do now."""
+
+    collection: ClassVar[str] = "matches"
+    id: UUID
+    version: int
+    status: str
+    origin: str
+    need_id: UUID
+    need_version: int
+    need_title: str
+    capability_id: UUID
+    capability_version: int
+    capability_title: str
+    beneficiary: PartyRef
+    provider: PartyRef
+    facilitators: list[FacilitatorRef]
+    score: float
+    rank: int
+    policy_version: int
+    as_of: date
+    answers: Answers
+    confirmations: list[str]
+    project_id: UUID | None
+    reason: ReasonOut | None
+    correlation_id: UUID
+    proposed_at: UtcDateTime
+    expires_at: UtcDateTime | None
+    updated_at: UtcDateTime
+    actions: list[str]
+
+    @property
+    def thread(self) -> UUID:
+        """The need's id."""
+        return self.need_id
+
+
+class MessageOut(BaseModel):
+    """What one side wrote."""
+
+    side: str
+    text: str
+    at: UtcDateTime
+
+
+class MatchDetail(MatchOut):
+    """One match with what its sides wrote to each other; only they read it."""
+
+    messages: list[MessageOut]
+
+
+class MatchPage(Page[MatchOut]):
+    """A page of matches."""
+
+
+class NeedSeen(BaseModel):
+    """How far matching is with a need: null means that it has not looked yet."""
+
+    id: UUID
+    version_seen: int | None
+
+
+class NeedMatchPage(MatchPage):
+    """A page of one need's matches; tells "no partner" from "not yet looked"."""
+
+    need: NeedSeen
+
+
+def show(match: Match, caller: Caller) -> MatchOut:
+    """The match for this caller."""
+    row = match.row
+    same = MatchOut.model_fields.keys() & type(row).model_fields.keys()
+    return MatchOut(
+        **{name: getattr(row, name) for name in same},
+        beneficiary=beneficiary_of(row),
+        provider=provider_of(row),
+        facilitators=facilitators_of(match),
+        answers=Answers(beneficiary=row.beneficiary_answer, provider=row.provider_answer),
+        reason=ReasonOut(code=row.reason_code, text=row.reason_text) if row.reason_code else None,
+        correlation_id=row.need_id,
+        actions=_actions(match, caller),
+    )
+
+
+def show_whole(match: Match, caller: Caller, messages: Iterable[MessageRow]) -> MatchDetail:
+    """The match with its messages, which only its parties read."""
+    party = bool(hats_of(match, caller) - caller.roles)
+    written = [MessageOut(side=m.side, text=m.text, at=m.at) for m in messages] if party else []
+    return MatchDetail(**dict(show(match, caller)), messages=written)
+
+
+def _actions(match: Match, caller: Caller) -> list[str]:
+    """State changes of the match, and of the caller's own invitation."""
+    row, hats = match.row, hats_of(match, caller)
+    actions = LIFECYCLE.actions(row.status, facts_of(row), hats, can_sign=caller.can_sign)
+    invitation = match.facilitator(caller.institution_id) if caller.institution_id else None
+    if invitation is not None:
+        actions += invitations.LIFECYCLE.actions(invitation.status, invitations.InvitationFacts(row.status), hats)
+    return actions

@@ -1,0 +1,96 @@
+"""Suggestions: rankings that are not stored."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.matching.schemas.explanations import CriterionOut
+from shared.api import Body
+from shared.lifecycle import Invalid
+from shared.reference.types import (
+    Codes,
+    CountryCode,
+    Day,
+    HsCode,
+    IsicCode,
+    LanguageCode,
+    Money,
+    SdgCode,
+    SomeCodes,
+    Text,
+    Title,
+    UpTo50,
+)
+from shared.reference.vocabulary import ResourceKind, Urgency
+
+MOST_DAYS_AHEAD = 731
+
+
+class SuggestionsIn(Body):
+    """A need as registry takes it, posted or not."""
+
+    institution_id: UUID | None = None
+    title: Title
+    problem: Text
+    language: LanguageCode | None = None
+    country: CountryCode | None = None
+    resource_kinds: SomeCodes[ResourceKind]
+    isic: SomeCodes[IsicCode]
+    hs: Codes[HsCode] = Field(default_factory=list)
+    sdg_targets: Codes[SdgCode] = Field(default_factory=list)
+    technologies: UpTo50[Title] = Field(default_factory=list)
+    languages: Codes[LanguageCode] | None = None
+    urgency: Urgency
+    budget: Money | None = None
+    funding_gap: Money | None = None
+    deadline: Day
+    domestic_welcome: Annotated[bool, Field(strict=True)] = False
+    partners_wanted: Annotated[int, Field(strict=True, ge=1, le=20)] = 1
+
+    def check(self, today: date) -> None:
+        """The deadline lies ahead, at most two years; raises `Invalid`."""
+        if not today < self.deadline <= today + timedelta(days=MOST_DAYS_AHEAD):
+            raise Invalid("/deadline", "Must be after today and at most two years ahead")
+
+
+class InstitutionOut(BaseModel):
+    """Whose capability it is."""
+
+    id: UUID
+    name: str
+    country: str | None
+
+
+class SuggestionOut(BaseModel):
+    """A capability that would be proposed."""
+
+    capability_id: UUID
+    institution: InstitutionOut
+    score: float
+    criteria: list[CriterionOut]
+
+
+class SuggestionsOut(BaseModel):
+    """Best first."""
+
+    items: list[SuggestionOut]
+
+
+class FacilitatorSuggestionOut(BaseModel):
+    """An institution that can bring what the pair leaves uncovered."""
+
+    institution_id: UUID
+    name: str
+    country: str | None
+    covers: list[str]
+    score: float
+
+
+class FacilitatorSuggestionsOut(BaseModel):
+    """Best first."""
+
+    items: list[FacilitatorSuggestionOut]

@@ -1,0 +1,49 @@
+"""The present state of every match, for readers that start over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from services.matching.states import state_of
+from services.matching.store import matches
+from shared.events import matching
+from shared.messaging.envelope import SYSTEM_BY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from services.matching.store.matches import Match
+    from shared.messaging.envelope import Event
+    from shared.messaging.transaction import Tx
+
+PAGE = 200
+EVENT_OF: dict[str, type[matching.MatchEvent]] = {
+    "proposed": matching.MatchProposed,
+    "interested": matching.MatchInterestExpressed,
+    "accepted": matching.MatchAccepted,
+    "declined": matching.MatchDeclined,
+    "expired": matching.MatchExpired,
+    "withdrawn": matching.MatchWithdrawn,
+}
+"""The event after which a match is in this status; a formalised one also carries its project."""
+
+
+async def snapshot(tx: Tx) -> AsyncIterator[Event]:
+    """One event per match, in id order, each row being held."""
+    last = UUID(int=0)
+    while found := await matches.in_id_order(tx, last, PAGE):
+        for match in found:
+            yield await _event(tx, match)
+        last = found[-1].row.id
+
+
+async def _event(tx: Tx, match: Match) -> Event:
+    state = state_of(match)
+    engagement = await matches.engagement(tx, state.id) if state.status == "formalised" else None
+    if engagement is not None and engagement.seed is not None:
+        seed = matching.ProjectSeed.model_validate(engagement.seed)
+        return matching.MatchFormalised(match=state, project=seed, by=SYSTEM_BY)
+    if state.confirmations:
+        return matching.MatchConfirmed(match=state, by=SYSTEM_BY)
+    return EVENT_OF[state.status](match=state, by=SYSTEM_BY)

@@ -1,0 +1,88 @@
+"""Institutions: standing and record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from services.matching.store.arrays import overlaps
+from services.matching.tables import CapabilityRow, InstitutionRow, MatchRow, PracticeRow, ProjectRow, ReplicationRow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from shared.messaging.transaction import Tx
+
+Counts = dict[UUID, Any]
+
+
+async def get(tx: Tx, institution_id: UUID) -> InstitutionRow | None:
+    """One, None when we have not heard of it."""
+    return await tx.session.get(InstitutionRow, institution_id, populate_existing=True)
+
+
+async def some(tx: Tx, ids: Collection[UUID]) -> dict[UUID, InstitutionRow]:
+    """Those of the ids that we know, as the rows are now."""
+    rows = select(InstitutionRow).where(col(InstitutionRow.id).in_(ids)).execution_options(populate_existing=True)
+    return {row.id: row for row in (await tx.session.scalars(rows)).all()}
+
+
+async def versions_after(tx: Tx, last: UUID, limit: int) -> Sequence[Any]:
+    """(id, version) of the next ones in id order."""
+    rows = select(col(InstitutionRow.id), col(InstitutionRow.version)).where(col(InstitutionRow.id) > last)
+    return (await tx.session.execute(rows.order_by(col(InstitutionRow.id)).limit(limit))).all()
+
+
+async def capability_ids(tx: Tx, institution_id: UUID) -> list[UUID]:
+    """Its published capabilities."""
+    rows = select(col(CapabilityRow.id)).where(
+        col(CapabilityRow.institution_id) == institution_id, col(CapabilityRow.status) == "published"
+    )
+    return list((await tx.session.scalars(rows)).all())
+
+
+async def completed(tx: Tx, ids: Collection[UUID]) -> dict[UUID, list[ProjectRow]]:
+    """Completed projects by pivotal partner."""
+    rows = (
+        select(ProjectRow)
+        .where(col(ProjectRow.status) == "completed", overlaps(col(ProjectRow.pivotal_ids), ids))
+        .order_by(col(ProjectRow.id))
+    )
+    found: dict[UUID, list[ProjectRow]] = {}
+    for row in (await tx.session.scalars(rows)).all():
+        for institution_id in row.pivotal_ids:
+            found.setdefault(institution_id, []).append(row)
+    return found
+
+
+async def practices(tx: Tx, ids: Collection[UUID]) -> Counts:
+    """How many practices its projects gave."""
+    return await _shares(tx, PracticeRow, ids)
+
+
+async def replications(tx: Tx, ids: Collection[UUID]) -> Counts:
+    """How often those were replicated."""
+    return await _shares(tx, ReplicationRow, ids)
+
+
+async def _shares(tx: Tx, row: type[PracticeRow | ReplicationRow], ids: Collection[UUID]) -> Counts:
+    partner = func.unnest(col(row.partner_ids)).label("partner")
+    partners = select(partner).where(overlaps(col(row.partner_ids), ids)).subquery()
+    counted = select(partners.c.partner, func.count()).group_by(partners.c.partner)
+    return dict((await tx.session.execute(counted)).tuples().all())
+
+
+async def answers(tx: Tx, ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
+    """Per provider: proposals answered in time, and all it had to answer (answered, or expired unanswered)."""
+    answered = col(MatchRow.provider_answer).is_not(None)
+    in_time = func.count().filter(answered)
+    total = func.count().filter(answered | (col(MatchRow.status) == "expired"))
+    rows = (
+        select(col(MatchRow.provider_id), in_time, total)
+        .where(col(MatchRow.provider_id).in_(ids))
+        .group_by(col(MatchRow.provider_id))
+    )
+    return {row[0]: (row[1], row[2]) for row in await tx.session.execute(rows)}

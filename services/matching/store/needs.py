@@ -1,0 +1,84 @@
+"""Needs, and the places they have filled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from services.matching.domain.formalising import TAKES_A_PLACE
+from services.matching.store.arrays import overlaps
+from services.matching.tables import EngagementRow, MatchRow, NeedRow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from shared.messaging.transaction import Tx
+
+
+async def get(tx: Tx, need_id: UUID) -> NeedRow | None:
+    """One, None when its event has not arrived."""
+    return await tx.session.get(NeedRow, need_id)
+
+
+async def lock(tx: Tx, need_id: UUID) -> NeedRow | None:
+    """The row, held until the end: the first lock of everything that changes a match."""
+    return await tx.session.get(NeedRow, need_id, with_for_update=True, populate_existing=True)
+
+
+async def open_ones(tx: Tx, kinds: Collection[str], last: UUID, limit: int) -> Sequence[NeedRow]:
+    """Open needs that seek one of these resource kinds, in id order."""
+    rows = (
+        select(NeedRow)
+        .where(col(NeedRow.id) > last, col(NeedRow.status) == "open", overlaps(col(NeedRow.resource_kinds), kinds))
+        .order_by(col(NeedRow.id))
+        .limit(limit)
+        .execution_options(populate_existing=True)
+    )
+    return (await tx.session.scalars(rows)).all()
+
+
+async def count_open(tx: Tx) -> int:
+    """How many needs seek partners."""
+    return int(
+        await tx.session.scalar(select(func.count()).select_from(NeedRow).where(col(NeedRow.status) == "open")) or 0
+    )
+
+
+async def places(tx: Tx, need_id: UUID) -> int:
+    """How many of the partners it wanted it has found."""
+    rows = select(func.count()).select_from(EngagementRow)
+    taken = rows.where(col(EngagementRow.need_id) == need_id, col(EngagementRow.state).in_(TAKES_A_PLACE))
+    return int(await tx.session.scalar(taken) or 0)
+
+
+async def quiet(tx: Tx, need_id: UUID, since: datetime) -> set[UUID]:
+    """Capabilities not to be proposed (again): declined or expired since then, or engaged with it."""
+    closed = select(col(MatchRow.capability_id)).where(
+        col(MatchRow.need_id) == need_id,
+        col(MatchRow.status).in_(("declined", "expired")),
+        col(MatchRow.updated_at) > since,
+    )
+    engaged = select(col(EngagementRow.capability_id)).where(
+        col(EngagementRow.need_id) == need_id, col(EngagementRow.state).in_(TAKES_A_PLACE)
+    )
+    return set((await tx.session.scalars(closed.union(engaged))).all())
+
+
+async def of_institution(tx: Tx, institution_id: UUID) -> list[UUID]:
+    """Its open needs, and the needs of all open matches in which it is a party."""
+    own = select(col(NeedRow.id)).where(col(NeedRow.institution_id) == institution_id, col(NeedRow.status) == "open")
+    party = (col(MatchRow.beneficiary_id) == institution_id) | (col(MatchRow.provider_id) == institution_id)
+    matched = select(col(MatchRow.need_id)).where(~col(MatchRow.closed), party)
+    return list((await tx.session.scalars(own.union(matched))).all())
+
+
+async def with_open_matches(tx: Tx, capability_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Need -> one of these capabilities with which it has an open match."""
+    rows = select(col(MatchRow.need_id), col(MatchRow.capability_id)).where(
+        ~col(MatchRow.closed), col(MatchRow.capability_id).in_(capability_ids)
+    )
+    return dict((await tx.session.execute(rows)).tuples().all())

@@ -1,0 +1,107 @@
+"""The engine's loop: works off the queue, on the one process per service that leads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from services.matching.bell import BELL, wait
+from services.matching.commands.reconcile import reconcile
+from services.matching.commands.supply import absorb
+from services.matching.store import queue
+from shared.data.database import is_passing
+from shared.ops.faults import Fault
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.matching.ranking import Ranker
+    from shared.service import Running
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS = 0.25
+NEEDS_READ = 50
+COMPARE_SECONDS = 60.0
+RETRY_SECONDS = 30.0
+
+
+class Worker:
+    """State first, rankings after: while changes of what is offered wait, no need is ranked.
+
+    So a million imported capabilities do not rank a million times. One transaction per need; a need that cannot be
+    worked off for a reason of its own is set aside for a while and does not hold up the others.
+    """
+
+    def __init__(self, running: Running, ranker: Ranker) -> None:
+        self._running, self._ranker = running, ranker
+        self._set_aside: dict[UUID, float] = {}
+        self._compared = time.monotonic()
+        self.fault = Fault("engine")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; heals from passing faults by itself."""
+        with BELL.listening() as woken:
+            while not stop.is_set():
+                try:
+                    await self._turn(stop)
+                    self.fault.clear()
+                except Exception as error:
+                    if not is_passing(error):
+                        log.exception("engine_failed")
+                    self.fault.report(f"{type(error).__name__}: {error}"[:200])
+                    await wait(asyncio.Event(), stop, 1.0)
+                await wait(woken, stop, IDLE_SECONDS)
+
+    async def _turn(self, stop: asyncio.Event) -> None:
+        """Works while there is work; followers only keep their index."""
+        while self._running.relay.leading.is_set() and not stop.is_set():
+            if not await self._absorb() and not await self._rank(stop):
+                break
+        await self._compare()
+
+    async def _absorb(self) -> int:
+        async with self._running.transactions.background() as tx:
+            taken = await absorb(tx, self._ranker)
+            if not taken:
+                await self._ranker.freeze_statistics(tx)
+        return taken
+
+    async def _rank(self, stop: asyncio.Event) -> int:
+        """Some needs, until something else changed; how many."""
+        now = time.monotonic()
+        self._set_aside = {need: until for need, until in self._set_aside.items() if until > now}
+        async with self._running.transactions.background() as tx:
+            waiting = await queue.next_needs(tx, NEEDS_READ, self._set_aside)
+        for need_id in waiting:
+            if stop.is_set() or not self._running.relay.leading.is_set():
+                break
+            await self._one(need_id)
+        return len(waiting)
+
+    async def _one(self, need_id: UUID) -> None:
+        try:
+            async with self._running.transactions.background() as tx:
+                await reconcile(tx, self._ranker, need_id)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            log.exception("need_not_ranked", need=str(need_id))
+            self._set_aside[need_id] = time.monotonic() + RETRY_SECONDS
+
+    async def _compare(self) -> None:
+        """Once a minute, and only when no change waits, makes sure that the index is what the rows say."""
+        if time.monotonic() - self._compared < COMPARE_SECONDS:
+            return
+        async with self._running.transactions.background() as tx:
+            leading = self._running.relay.leading.is_set()
+            if leading and await queue.waiting(tx):
+                return
+            self._compared = time.monotonic()
+            if not await self._ranker.agrees(tx):
+                if leading:
+                    log.warning("index_differs")
+                await self._ranker.sync(tx)

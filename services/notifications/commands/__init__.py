@@ -1,0 +1,1 @@
+"""What changes the state of notifications, one function per change."""

@@ -1,0 +1,1 @@
+"""Rules of notifications: who is told, in which words, which webhook wants what, and when to try again."""

@@ -1,0 +1,131 @@
+"""Who is told of an event, whether it is their turn, and until when (contract, sections 12 and 18)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from services.notifications.domain.happening import PRIVATE
+
+if TYPE_CHECKING:
+    from services.notifications.domain.happening import Happening
+
+# platform roles that are told, beside or instead of the parties
+ROLES = {"VerificationSubmitted": ("verifier",), "WebhookDisabled": ("operator",)}
+# events of a match that ask somebody to answer
+ASKING = frozenset({"MatchProposed", "MatchInterestExpressed", "MatchAccepted", "MatchConfirmed", "MatchReminderDue"})
+# events whose one recipient must act although nobody names it: a renewal, a new verification, an endpoint to mend
+OWN_TASK = frozenset({"CapabilityExpired", "InstitutionVerificationExpired", "WebhookDisabled"})
+SIDES = ("beneficiary", "provider")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One entry to make: `hat` is the recipient's part in it, for which words may differ."""
+
+    recipient: str
+    hat: str = ""
+    action_required: bool = False
+    due_at: datetime | None = None
+
+
+def institution_recipient(institution_id: UUID) -> str:
+    """The name under which an institution is told."""
+    return f"institution:{institution_id}"
+
+
+def role_recipient(role: str) -> str:
+    """The name under which a platform role is told."""
+    return f"role:{role}"
+
+
+def told(event: Happening) -> list[Told]:
+    """Everybody who is told: roles, and all parties but the one that acted."""
+    entries = [Told(role_recipient(role), action_required=True) for role in ROLES.get(event.name, ())]
+    if event.visibility == PRIVATE:
+        return entries
+    return entries + [_party(event, party) for party in sorted(_audience(event) - {event.actor})]
+
+
+def _audience(event: Happening) -> frozenset[UUID]:
+    if event.name == "MatchReminderDue":
+        match = event.state
+        return frozenset(_side_id(match, side) for side in awaited(match))
+    if event.resource == "project" and event.name != "PartnerRoleChanged":
+        return event.parties & _partners_on(event.state, event.day)
+    return event.parties
+
+
+def _partners_on(project: dict[str, Any], day: date) -> frozenset[UUID]:
+    """Partners that have not left; `to` is exclusive."""
+    partners = project.get("partners", [])
+    return frozenset(UUID(p["institution_id"]) for p in partners if p["to"] is None or date.fromisoformat(p["to"]) > day)
+
+
+def _party(event: Happening, party: UUID) -> Told:
+    hat = hat_of(event, party)
+    turn = _is_turn_of(event, party, hat)
+    return Told(institution_recipient(party), hat, turn, _due_at(event) if turn else None)
+
+
+def hat_of(event: Happening, party: UUID) -> str:
+    """`beneficiary`, `provider` or `facilitator` of a match, else nothing."""
+    if event.resource != "match":
+        return ""
+    for side in SIDES:
+        if _side_id(event.state, side) == party:
+            return side
+    return "facilitator" if str(party) == invited(event.state) else ""
+
+
+def invited(match: dict[str, Any]) -> str | None:
+    """The facilitator that was invited last and has not answered."""
+    ids = [f["institution_id"] for f in match.get("facilitators", []) if f["status"] == "invited"]
+    return str(ids[-1]) if ids else None
+
+
+def awaited(match: dict[str, Any]) -> list[str]:
+    """The sides of an open match whose answer or confirmation is missing."""
+    if match["status"] == "accepted":
+        return [side for side in SIDES if side not in match["confirmations"]]
+    if match["status"] not in ("proposed", "interested"):
+        return []
+    silent = [side for side in SIDES if match["answers"][side] is None]
+    # when both are interested the choice is the beneficiary's
+    return silent or ["beneficiary"]
+
+
+def _side_id(match: dict[str, Any], side: str) -> UUID:
+    return UUID(match[side]["institution_id"])
+
+
+def _is_turn_of(event: Happening, party: UUID, hat: str) -> bool:
+    state = event.state
+    if event.name in ASKING:
+        return hat in awaited(state)
+    if event.name == "FacilitatorInvited":
+        return hat == "facilitator"
+    if event.name == "AgreementProposed":
+        return str(party) in _unsigned(state["parties"])
+    if event.name == "ReportSubmitted":
+        return state["kind"] == "completion" and str(party) not in _signed(state["signatures"])
+    if event.name == "ContributionDelivered":
+        return str(party) == state["receiver_id"]
+    if event.name == "ContributionDisputed":
+        return str(party) == state["giver_id"]
+    return event.name in OWN_TASK
+
+
+def _unsigned(signatures: list[dict[str, Any]]) -> set[str]:
+    return {s["institution_id"] for s in signatures if s["signed_on"] is None}
+
+
+def _signed(signatures: list[dict[str, Any]]) -> set[str]:
+    return {s["institution_id"] for s in signatures if s["signed_on"] is not None}
+
+
+def _due_at(event: Happening) -> datetime | None:
+    expires = event.state.get("expires_at") if event.resource == "match" else None
+    return datetime.fromisoformat(expires) if expires else None

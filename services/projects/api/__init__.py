@@ -1,0 +1,1 @@
+"""Routes of projects, one file per resource."""

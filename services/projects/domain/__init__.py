@@ -1,0 +1,1 @@
+"""Rules of projects: pure functions and state tables, no I/O."""

@@ -1,0 +1,55 @@
+"""The projection of institutions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from services.projects.tables import InstitutionRow
+from shared.messaging.transaction import Tx
+
+
+async def known(tx: Tx, ids: Collection[UUID], *, lock: bool = False) -> dict[UUID, InstitutionRow]:
+    """What is known of these institutions; `lock` keeps their status until the transaction ends."""
+    rows = select(InstitutionRow).where(col(InstitutionRow.id).in_(ids)).order_by(col(InstitutionRow.id))
+    if lock:
+        rows = rows.with_for_update(read=True)
+    found = await tx.session.scalars(rows.execution_options(populate_existing=True))
+    return {row.id: row for row in found}
+
+
+async def mention(tx: Tx, named: Mapping[UUID, tuple[str | None, str | None]]) -> None:
+    """Make sure that a row exists for each, with name and country if given, unless registry's word is there."""
+    for institution_id in sorted(named):
+        name, country = named[institution_id]
+        row = insert(InstitutionRow).values(id=institution_id, name=name, country=country, sequence="")
+        if name is None:
+            await tx.session.execute(row.on_conflict_do_nothing())
+            continue
+        newer = {"name": name, "country": country}
+        placeholder = col(InstitutionRow.sequence) == ""
+        await tx.session.execute(row.on_conflict_do_update(index_elements=["id"], set_=newer, where=placeholder))
+
+
+async def update(tx: Tx, institution_id: UUID, sequence: str, state: dict[str, Any]) -> bool:
+    """Take over registry's word unless a newer one is here; whether it was newer."""
+    row = insert(InstitutionRow).values(id=institution_id, sequence=sequence, **state)
+    newer = row.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"sequence": sequence, **state},
+        where=col(InstitutionRow.sequence) < row.excluded.sequence,
+    )
+    return (await tx.session.scalar(newer.returning(col(InstitutionRow.id)))) is not None
+
+
+async def is_suspended(tx: Tx, institution_id: UUID | None) -> bool:
+    """Whether registry says that it is suspended."""
+    if institution_id is None:
+        return False
+    status = select(col(InstitutionRow.status)).where(col(InstitutionRow.id) == institution_id)
+    return (await tx.session.scalar(status)) == "suspended"

@@ -1,0 +1,65 @@
+"""The steps that every command takes in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from shared.lifecycle import Lifecycle, Step
+from shared.messaging.transaction import Tx
+from shared.web.auth import Caller
+from shared.web.problems import from_validation
+from shared.web.versions import Precondition
+
+F = TypeVar("F")
+M = TypeVar("M", bound=BaseModel)
+
+
+def admit(  # noqa: PLR0913 (the order of 403, 428, 412, 409 is the point)
+    lifecycle: Lifecycle[F], action: str, hats: Iterable[str], if_match: Precondition, *, version: int, status: str, facts: F
+) -> Step[F]:
+    """May they (403), do they know what they change (428, 412), is it possible now (409): the step to take."""
+    hats = frozenset(hats)
+    lifecycle.permit(action, hats)
+    if_match.check(version)
+    return lifecycle.check(action, status, facts, hats)
+
+
+def caller_of(tx: Tx) -> Caller:
+    """The caller of a request's transaction."""
+    if tx.caller is None:
+        msg = "this command needs a caller"
+        raise RuntimeError(msg)
+    return tx.caller
+
+
+def merged(kind: type[M], present: Mapping[str, Any], patch: Mapping[str, Any]) -> M:
+    """The resource after a JSON merge patch (RFC 7396), checked as a whole; raises `validation_failed`."""
+    document = _merge(dict(present), patch)
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        errors = [{**e, "loc": ("body", *e["loc"])} for e in error.errors()]
+        raise from_validation(errors) from error
+
+
+def _merge(target: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in patch.items():
+        if value is None:
+            target.pop(name, None)
+        elif isinstance(value, dict):
+            inner = target.get(name)
+            target[name] = _merge(dict(inner) if isinstance(inner, dict) else {}, value)
+        else:
+            target[name] = value
+    return target
+
+
+def apply(row: object, values: Mapping[str, Any]) -> bool:
+    """Sets what differs; tells whether anything did."""
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    return bool(changed)

@@ -1,0 +1,1 @@
+"""The rules of registry, as pure functions and state tables."""

@@ -1,0 +1,165 @@
+"""Outbox, relay, consumer, inbox and dead letters on real PostgreSQL and Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from shared.messaging.envelope import CloudEvent
+from tests.support.kafka import read_topic
+from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.parts import Parts
+
+pytestmark = pytest.mark.asyncio
+
+
+async def make(probe: Probe, title: str, number: int = 1) -> str:
+    owner = probe.as_owner()
+    thing = (await probe.client.post("/things", json={"title": title}, headers=owner)).json()
+    for n in range(1, number):
+        path = f"/things/{thing['id']}/rename"
+        await probe.client.post(path, json={"title": f"{title} {n}"}, headers=owner | {"if-match": "*"})
+    return str(thing["id"])
+
+
+async def records(parts: Parts, probe: Probe) -> list[CloudEvent]:
+    return await read_topic(parts.bootstrap, probe.running.settings.topic_prefix + TOPIC.name)
+
+
+async def heard(probe: Probe, number: int) -> bool:
+    return await probe.count(Heard) == number
+
+
+async def test_each_event_arrives_once_in_order_with_all_its_headers(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        ids = await asyncio.gather(*(make(probe, f"thing {n}", 5) for n in range(8)))
+        await eventually(lambda: heard(probe, 40))
+        on_kafka = await records(parts, probe)
+        assert len({event.id for event in on_kafka}) == len(on_kafka) == 40
+        for thing in ids:
+            mine = [event for event in on_kafka if event.partitionkey == thing]
+            assert [event.sequence for event in mine] == [f"0001-{n:010d}" for n in range(1, 6)]
+            assert {event.correlationid for event in mine} == {thing}
+            assert {event.source for event in mine} == {"urn:bandung:test:probe"}
+            assert all(event.dataschema.endswith("/schemas/ThingMade/1") for event in mine)
+            assert all(event.causationid is None for event in mine)
+        ready = (await probe.client.get("/readyz")).json()
+        assert ready["status"] == "ready", ready
+        assert ready["checks"]["outbox"]["unsent"] == 0
+
+
+async def test_the_trace_of_a_request_travels_in_its_event(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        headers = probe.as_owner() | {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        await probe.client.post("/things", json={"title": "traced"}, headers=headers)
+        await eventually(lambda: heard(probe, 1))
+        [event] = await records(parts, probe)
+        assert event.traceparent is not None
+        assert event.traceparent.split("-")[1] == trace
+
+
+async def test_a_record_delivered_again_has_no_second_effect(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "once")
+        await eventually(lambda: heard(probe, 1))
+        [event] = await records(parts, probe)
+        await produce(parts, probe, event)
+        last = await make(probe, "after")
+        await eventually(lambda: heard(probe, 2))
+        assert {str(row.thing_id) for row in await probe.rows("select thing_id from heard")} == {
+            event.partitionkey,
+            last,
+        }
+        assert len(await records(parts, probe)) == 3
+
+
+async def produce(
+    parts: Parts, probe: Probe, event: CloudEvent, data: bytes | None = None, partition: int | None = None
+) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=parts.bootstrap)
+    await producer.start()
+    topic = probe.running.settings.topic_prefix + TOPIC.name
+    await producer.send_and_wait(
+        topic, data or event.data, key=event.partitionkey.encode(), headers=event.headers(), partition=partition
+    )
+    await producer.stop()
+
+
+async def test_a_poisoned_record_is_buried_alone(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        for title in ("good 1", "poison", "good 2"):
+            await make(probe, title)
+        await eventually(lambda: heard(probe, 2))
+        [letter] = await eventually(lambda: probe.rows("select * from dead_letter"))
+        assert b"poison" in letter.value
+        assert "cannot handle this" in letter.error
+        assert dict(letter.headers)["ce_type"] == "org.bandung.ThingMade.v1"
+        assert (await probe.client.get("/readyz")).json()["checks"]["consumer"]["dead_letters"] == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "value"),
+    [
+        ([], b"no cloud event"),
+        ([("ce_id", b"x")], b"{}"),
+        ([("ce_id", b"\xff\xfe"), ("ce_type", b"org.bandung.ThingMade.v1")], b"{}"),
+        (None, b"not json"),
+        (None, b'{"title": 1}'),
+        (None, b"\x00" * 500_000),
+        (None, None),
+    ],
+)
+async def test_bytes_that_are_no_event_become_a_dead_letter_and_the_next_goes_on(
+    parts: Parts, headers: list[tuple[str, bytes]] | None, value: bytes | None
+) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "template")
+        await eventually(lambda: heard(probe, 1))
+        [event] = await records(parts, probe)
+        await produce_raw(parts, probe, value, event.headers() if headers is None else headers)
+        await make(probe, "next")
+        await eventually(lambda: heard(probe, 2))
+        [letter] = await eventually(lambda: probe.rows("select * from dead_letter"))
+        assert letter.value == value
+
+
+async def produce_raw(parts: Parts, probe: Probe, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+    fresh = [(name, str(uuid4()).encode() if name == "ce_id" and len(raw) > 30 else raw) for name, raw in headers]
+    producer = AIOKafkaProducer(bootstrap_servers=parts.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(probe.running.settings.topic_prefix + TOPIC.name, value, key=b"k", headers=fresh)
+    await producer.stop()
+
+
+async def test_a_deploy_where_every_record_fails_stops_at_its_limit_and_says_so(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "poison", 40)
+        ready = await eventually(lambda: degraded(probe))
+        assert "dead letters in a row" in ready["checks"]["consumer"]["detail"]
+        assert len(await probe.rows("select * from dead_letter")) == 20
+
+
+async def degraded(probe: Probe) -> dict | None:
+    answer = await probe.client.get("/readyz")
+    body = answer.json()
+    return body if answer.status_code == 200 and body["status"] == "degraded" else None
+
+
+async def test_a_restart_goes_on_where_the_database_says(parts: Parts) -> None:
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        await make(probe, "before", 3)
+        await eventually(lambda: heard(probe, 3))
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        await make(probe, "after", 2)
+        await eventually(lambda: heard(probe, 5))
+        assert len(await records(parts, probe)) == 5
+        assert not await probe.rows("select * from dead_letter")

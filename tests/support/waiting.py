@@ -1,0 +1,29 @@
+"""Waiting in tests: polling with a bound, never a sleep for a guessed time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(check: Callable[[], T | Awaitable[T]], seconds: float = 15.0) -> T:
+    """The first truthy result of `check` that raises no AssertionError; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        last: object = None
+        try:
+            result = check()
+            value = await result if inspect.isawaitable(result) else result
+            if value:
+                return value
+            last = value
+        except AssertionError as error:
+            last = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {last!r}")
+        await asyncio.sleep(0.05)

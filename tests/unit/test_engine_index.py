@@ -1,0 +1,232 @@
+"""The index equals scoring every pair, in any order of arrival, and says why somebody is missing."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.matching.engine import store as store_module
+from services.matching.engine.eligibility import eligible
+from services.matching.engine.index import Index
+from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts
+from services.matching.engine.policy import POLICY_1
+from services.matching.engine.priority import priority
+from services.matching.engine.score import Scored, Scorer
+from services.matching.engine.world import Flows, ReferenceWorld
+from tests.unit.test_engine_story import (
+    CAPABILITIES,
+    CHROME,
+    CLRI,
+    INSTITUTIONS,
+    LIDI,
+    NEEDS,
+    ON,
+    TWINNING,
+    capability,
+    need,
+    provider,
+)
+
+FLOWS = Flows(exports={"IND": {"41": 0.5, "09": 0.5}, "ETH": {"09": 1.0}}, imports={"ETH": {"41": 1.0}})
+FACTS = st.lists(st.one_of(CAPABILITIES, INSTITUTIONS), max_size=40)
+Facts = Sequence[CapabilityFacts | InstitutionFacts]
+SLOW = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def _index(facts: Iterable[CapabilityFacts | InstitutionFacts], flows: Flows | None = None) -> Index:
+    world = ReferenceWorld(flows=flows or Flows())
+    index = Index(Scorer(world=world))
+    for fact in facts:
+        if isinstance(fact, InstitutionFacts):
+            index.put_institution(fact)
+        else:
+            index.put_capability(fact)
+    index.use(Scorer(POLICY_1, index.statistics(1), world=world))
+    return index
+
+
+def _story() -> Index:
+    return _index([LIDI, CLRI, TWINNING])
+
+
+def _brute_force(index: Index, seeks: NeedFacts, k: int, threshold: float, quiet: frozenset[str]) -> list[Scored]:
+    scored = []
+    for capability_id in index.store.slots:
+        pair = index.pair(seeks, capability_id, ON, quiet)
+        if pair and eligible(pair):
+            scored.append(index.scorer.score(seeks, pair.capability, pair.provider, ON))
+    best = sorted(scored, key=lambda s: (-s.score, s.capability_id))
+    return [s for s in best if s.score >= threshold][:k]
+
+
+@SLOW
+@given(FACTS, NEEDS, st.integers(0, 12), st.sampled_from([0.0, 0.3, 0.5]), st.sets(st.sampled_from(["c1", "c2"])))
+def test_ranking_equals_scoring_every_pair(
+    facts: Facts, seeks: NeedFacts, k: int, threshold: float, quiet: set[str]
+) -> None:
+    index = _index(facts, FLOWS)
+    expected = _brute_force(index, seeks, k, threshold, frozenset(quiet))
+    assert index.rank(seeks, ON, k, quiet, threshold) == expected
+
+
+@SLOW
+@given(FACTS, NEEDS)
+def test_candidates_are_exactly_those_that_no_rule_excludes(facts: Facts, seeks: NeedFacts) -> None:
+    index = _index(facts)
+    excluded = dict(index.excluded(seeks, ON))
+    assert set(index.candidates(seeks, ON)) == set(index.store.slots) - set(excluded)
+    assert all(excluded.values())
+
+
+@SLOW
+@given(FACTS, NEEDS, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_changes_nothing(facts: Facts, seeks: NeedFacts, shuffle: random.Random) -> None:
+    latest = list({(type(fact), fact.id): fact for fact in facts}.values())
+    shuffled = latest.copy()
+    shuffle.shuffle(shuffled)
+    one, other = _index(latest), _index(shuffled)
+    assert one.rank(seeks, ON) == other.rank(seeks, ON)
+    assert one.fingerprint() == other.fingerprint()
+
+
+@SLOW
+@given(FACTS, NEEDS, CAPABILITIES)
+def test_one_more_capability_never_changes_the_score_of_another(
+    facts: Facts, seeks: NeedFacts, more: CapabilityFacts
+) -> None:
+    index = _index(facts)
+    before = {scored.capability_id: scored for scored in index.rank(seeks, ON, 100, threshold=0.0)}
+    index.put_capability(replace(more, id="one-more"))
+    after = {scored.capability_id: scored for scored in index.rank(seeks, ON, 100, threshold=0.0)}
+    after.pop("one-more", None)
+    assert after == before
+
+
+@SLOW
+@given(FACTS, NEEDS)
+def test_updates_and_removals_leave_no_trace(facts: Facts, seeks: NeedFacts) -> None:
+    index = _index(facts)
+    before = index.rank(seeks, ON, 100, threshold=0.0)
+    index.put_capability(capability(id="passing", institution_id="i1"))
+    index.put_capability(capability(id="passing", institution_id="i2", version=2))
+    index.remove_capability("passing")
+    index.remove_capability("passing")
+    assert index.rank(seeks, ON, 100, threshold=0.0) == before
+
+
+def test_a_hard_rule_cannot_be_outscored() -> None:
+    """A suspended provider whose text is the need's own words, against a modest one in good standing."""
+    index = _story()
+    index.put_institution(provider(id="loud", status="suspended"))
+    index.put_institution(provider(id="calm", country="BRA"))
+    copied = capability(id="a", institution_id="loud", title=CHROME.title, summary=CHROME.problem)
+    index.put_capability(replace(copied, resource_kinds=CHROME.resource_kinds, sdg_targets=CHROME.sdg_targets))
+    index.put_capability(capability(id="b", institution_id="calm", title="z", summary="z", technologies=()))
+    assert [scored.capability_id for scored in index.rank(CHROME, ON)] == ["twinning", "b"]
+    assert index.score(CHROME, "a", ON).score > index.score(CHROME, "twinning", ON).score
+    assert dict(index.excluded(CHROME, ON)) == {"a": ["provider_suspended"]}
+
+
+def test_the_same_score_is_ordered_by_id() -> None:
+    index = _index([LIDI, CLRI, *(capability(id=name) for name in ("c", "a", "b", "d"))])
+    assert [scored.capability_id for scored in index.rank(CHROME, ON, k=3)] == ["a", "b", "c"]
+
+
+def test_the_index_follows_events_in_any_order() -> None:
+    index = _index([TWINNING])
+    assert index.rank(CHROME, ON) == []
+    assert index.reasons(CHROME, "twinning", ON) == ["provider_not_verified", "multilateral_only_facilitating"]
+    index.put_institution(provider(status="registered"))
+    assert index.reasons(CHROME, "twinning", ON) == ["provider_not_verified"]
+    index.put_institution(CLRI)
+    assert len(index.rank(CHROME, ON)) == 1
+    index.set_engaged("twinning", 2)
+    assert index.reasons(CHROME, "twinning", ON) == ["no_free_capacity"]
+    index.set_engaged("twinning", 1)
+    index.set_engaged("unknown", 1)
+    assert len(index.rank(CHROME, ON)) == 1
+    assert index.rank(CHROME, ON, quiet={"twinning", "unknown"}) == []
+    index.put_capability(capability(version=2, status="withdrawn"))
+    assert index.reasons(CHROME, "twinning", ON) == ["not_published"]
+    assert index.fingerprint() == (1, 2)
+
+
+def test_an_unknown_capability_is_named_as_such() -> None:
+    with pytest.raises(KeyError):
+        _story().reasons(CHROME, "unknown", ON)
+    assert dict(_story().excluded(CHROME, ON, ids=["unknown"])) == {}
+
+
+def test_worn_rows_are_rebuilt_without_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "FEW_ROWS", 8)
+    index = _story()
+    expected = index.rank(CHROME, ON)
+    for version in range(2, 40):
+        index.put_capability(capability(id="other", version=version, isic=("0116",)))
+    assert len(index.store.rows.capabilities) < 12
+    assert index.rank(CHROME, ON)[:1] == expected
+    assert len(index) == 2
+
+
+def test_an_empty_index_answers() -> None:
+    index = _index([])
+    assert index.rank(CHROME, ON) == []
+    assert index.candidates(CHROME, ON) == []
+    assert index.statistics(3).documents == 0
+
+
+def test_another_lexicon_needs_another_index() -> None:
+    with pytest.raises(ValueError, match="lexicon"):
+        _story().use(Scorer(lexicon=replace(Scorer().lexicon)))
+
+
+def test_priority_is_urgency_times_status() -> None:
+    world = ReferenceWorld()
+
+    def of(country: str, urgency: str) -> float:
+        return priority(need(country=country, urgency=urgency), ON, POLICY_1, world)
+
+    assert of("IND", "medium") == 1.0
+    assert of("ETH", "medium") == 1.5, "LDC outweighs LLDC"
+    assert of("ETH", "critical") == 2.25
+    assert of("GUY", "low") == pytest.approx(0.75 * 1.2), "SIDS"
+    assert of("BRA", "high") == 1.25
+
+
+def test_the_emphasis_on_ldcs_moves_order_by_the_stated_factor_only() -> None:
+    index = _index([LIDI, CLRI, TWINNING])
+    ldc = need(id="n-ldc", country="ETH", resource_kinds=("training", "financial", "equipment"))
+    other = need(id="n-other", country="KEN", resource_kinds=("training",))
+    ranked = {r.need.id: r for r in index.needs_for("twinning", [other, ldc], ON)}
+    assert ranked["n-other"].scored.score > ranked["n-ldc"].scored.score
+    assert [r.need.id for r in index.needs_for("twinning", [other, ldc], ON)] == ["n-ldc", "n-other"]
+    assert ranked["n-ldc"].weight == ranked["n-ldc"].scored.score * 1.25 * 1.5
+    assert ranked["n-other"].weight == ranked["n-other"].scored.score * 1.25
+    level = replace(POLICY_1, status_weights={})
+    index.use(Scorer(level, index.scorer.frame.statistics))
+    flat = index.needs_for("twinning", [other, ldc], ON)
+    assert [r.need.id for r in flat] == ["n-other", "n-ldc"]
+    assert flat[0].scored == ranked["n-other"].scored, "the factor never enters a score"
+
+
+def test_needs_for_leaves_out_quiet_and_excluded_needs() -> None:
+    index = _story()
+    domestic = need(id="home", country="IND")
+    assert [r.need.id for r in index.needs_for("twinning", [CHROME, domestic], ON)] == ["chrome"]
+    assert index.needs_for("twinning", [CHROME], ON, quiet={"chrome"}) == []
+    assert index.needs_for("unknown", [CHROME], ON) == []
+    assert index.needs_for("twinning", [CHROME, need(id="more")], ON, k=1)[0].need.id == "chrome"
+
+
+@SLOW
+@given(FACTS, st.lists(NEEDS, max_size=5, unique_by=lambda n: n.id))
+def test_both_directions_agree_on_eligibility_and_score(facts: Facts, needs: list[NeedFacts]) -> None:
+    index = _index(facts)
+    for capability_id in list(index.store.slots)[:3]:
+        for ranked in index.needs_for(capability_id, needs, ON):
+            assert ranked.scored in index.rank(ranked.need, ON, k=100)
