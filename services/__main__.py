@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Bandung, the partnership exchange for South-South and triangular industrial cooperation.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -36,7 +38,6 @@ def load(name: str | None) -> list[Service]:
 
     if name is not None and name not in SERVICES:
         raise complain(f"There is no service {name}; there are {', '.join(SERVICES)}.")
-    use_embedded_environment()
     made = []
     for wanted in [name] if name else SERVICES:
         settings = importlib.import_module(f"{SERVICES[wanted]}.settings").Settings
@@ -68,11 +69,15 @@ def local_system() -> dict[str, Any]:
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def root(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
     """Start, look after and try out the system."""
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    if context.invoked_subcommand not in ("up", "run"):  # these two take their parts from the environment only
+        use_embedded_environment()
 
 
 @app.command()
@@ -164,11 +169,22 @@ def _loop(work: Coroutine[Any, Any, None]) -> None:
         uvloop.run(work)
 
 
+@app.command()
+def contracts(as_json: AsJson = False) -> None:
+    """The catalogue of events: type, topic, who may see it; with --json each event's JSON Schema too."""
+    from services.catalogue import rows
+    from shared.cli import show
+
+    show(rows(with_schema=as_json), as_json=as_json, title="Events")
+
+
 def add_operations() -> None:
-    """The commands that every service has, over all of them."""
+    """The commands that every service has, over all of them, and registry's own group `keys` where registry is."""
     from shared.cli import Operations
 
     Operations(load).add_to(app)
+    if importlib.util.find_spec("services.registry") is not None:
+        app.add_typer(importlib.import_module("services.registry.__main__").keys, name="keys")
 
 
 def main() -> None:

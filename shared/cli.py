@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,7 +31,8 @@ SomeService = Annotated[str | None, typer.Option("--service", help="Only this se
 OneService = Annotated[str, typer.Argument(help="The service.")]
 Number = Annotated[int, typer.Argument(help="The number that `list` shows.")]
 Row = dict[str, Any]
-console = Console()
+# a pipe has no width: lines for a machine or a pager are not cut
+console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 def show(rows: list[Row], *, as_json: bool, title: str) -> None:
@@ -172,8 +174,8 @@ def loaded(build: Callable[[Any], Service], settings_class: type[ServiceSettings
     return build(settings)
 
 
-def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings]) -> None:
-    """Entry point of `python -m services.<name>`."""
+def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings], *groups: typer.Typer) -> None:
+    """Entry point of `python -m services.<name>`; `groups` are the service's own commands."""
     app = typer.Typer(
         help=f"The {settings_class.service} service.", no_args_is_help=True, pretty_exceptions_enable=False
     )
@@ -192,4 +194,6 @@ def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings])
         for path in asyncio.run(migrations.write_revision(url, service.migrations, service.metadata, message)):
             typer.echo(path)
 
+    for group in groups:
+        app.add_typer(group)
     app()

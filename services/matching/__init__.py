@@ -1,0 +1,1 @@
+"""Matching: which capability answers which need, and the life of a match."""

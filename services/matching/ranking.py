@@ -120,7 +120,7 @@ class Ranker:
         return mine == await capabilities.fingerprint(tx)
 
     async def freeze_statistics(self, tx: Tx) -> bool:
-        """A new snapshot of term statistics when the collection has grown or shrunk by a quarter; whether it was due."""
+        """Makes a new snapshot of term statistics when the collection has changed by a quarter; whether it was due."""
         held, counted = len(self.index), self.index.scorer.frame.statistics.documents
         if held < LEAST_COUNTED or abs(held - counted) * 4 < counted:
             return False

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Float, Identity, Index, MetaData, Uuid, text
+from sqlalchemy import BigInteger, Column, Float, Identity, Index, MetaData, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -33,6 +33,10 @@ class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMES
 
 def _uuids() -> Any:  # noqa: ANN401 (stands where SQLModel wants a Field)
     return Field(default_factory=list, sa_type=ARRAY(Uuid), nullable=False)
+
+
+def _columns(row: Any) -> Any:  # noqa: ANN401 (SQLModel does not type the columns of a table class)
+    return row.__table__.c
 
 
 # What others decide
@@ -138,6 +142,11 @@ class ReplicationRow(Base, table=True):
     partner_ids: list[UUID] = _uuids()
 
 
+Index("project_partners", _columns(ProjectRow).pivotal_ids, postgresql_using="gin")
+Index("practice_partners", _columns(PracticeRow).partner_ids, postgresql_using="gin")
+Index("replication_partners", _columns(ReplicationRow).partner_ids, postgresql_using="gin")
+
+
 # What is decided here
 
 
@@ -182,7 +191,7 @@ class MatchRow(Base, table=True):
     updated_at: datetime = columns.moment()
 
 
-_match = MatchRow.__table__.c  # type: ignore[attr-defined]  # SQLModel does not type it
+_match = _columns(MatchRow)
 _OPEN = text("not closed")
 Index("match_open_pair", _match.need_id, _match.capability_id, unique=True, postgresql_where=_OPEN)
 Index("match_expiring", _match.expires_at, postgresql_where=_OPEN)
@@ -203,7 +212,7 @@ class FacilitatorRow(Base, table=True):
 
     __tablename__ = "facilitator"
     match_id: UUID = columns.key()
-    institution_id: UUID = columns.key()
+    institution_id: UUID = Field(sa_type=Uuid, primary_key=True, index=True)
     name: str = columns.text()
     country: str | None = columns.text(null=True)
     status: str = columns.text()
@@ -273,7 +282,7 @@ class WorkRow(Base, table=True):
     causation: str | None = columns.text(null=True)
 
 
-_work = WorkRow.__table__.c  # type: ignore[attr-defined]
+_work = _columns(WorkRow)
 Index("work_subject", _work.kind, _work.subject)
 
 
@@ -281,7 +290,7 @@ class ChoreRow(Base, table=True):
     """The last day on which a daily chore was done."""
 
     __tablename__ = "chore"
-    name: str = Field(primary_key=True)
+    name: str = Field(primary_key=True, sa_type=Text)
     done_on: date = columns.day()
 
 

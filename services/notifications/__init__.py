@@ -1,0 +1,1 @@
+"""Notifications: everybody who must know, knows."""

@@ -26,7 +26,9 @@ class Settings(ServiceSettings):
         "default 127.0.0.0/8 in embedded mode, none elsewhere",
     )
     feed_retention_days: int = Field(default=30, ge=1, description="How far back a feed cursor may lie")
-    delivery_retention_days: int = Field(default=30, ge=1, description="How long finished webhook deliveries are listed")
+    delivery_retention_days: int = Field(
+        default=30, ge=1, description="How long finished webhook deliveries are listed"
+    )
     webhook_concurrency: int = Field(default=200, ge=1, description="Requests to webhooks at the same time")
     webhook_concurrency_each: int = Field(default=4, ge=1, description="Of these, requests to one webhook")
 

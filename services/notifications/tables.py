@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, LargeBinary, MetaData, UniqueConstraint, Uuid, text
+from sqlalchemy import BigInteger, Identity, Index, LargeBinary, MetaData, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -26,7 +26,7 @@ class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMES
 
 
 def _ids() -> Any:  # noqa: ANN401 (stands where SQLModel wants a Field)
-    return Field(default_factory=list, sa_type=ARRAY(Uuid), nullable=False)  # type: ignore[call-overload]
+    return Field(default_factory=list, sa_type=ARRAY(Uuid), nullable=False)
 
 
 class EventRow(Base, table=True):
@@ -78,7 +78,7 @@ class PositionRow(Base, table=True):
 
     __tablename__ = "position"
 
-    name: str = Field(primary_key=True)
+    name: str = Field(sa_type=Text, primary_key=True)
     last: int = Field(default=0, sa_type=BigInteger)
 
 
@@ -116,7 +116,7 @@ class ReadMarkRow(Base, table=True):
 
     __tablename__ = "read_mark"
 
-    sub: str = Field(primary_key=True)
+    sub: str = Field(sa_type=Text, primary_key=True)
     entry_id: UUID = columns.key()
     read_at: datetime = columns.moment()
 
@@ -166,7 +166,9 @@ class DeliveryRow(Base, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index("delivery_due", "webhook_id", "next_attempt_at", postgresql_where=text("status in ('pending', 'failed')")),
+        Index(
+            "delivery_due", "webhook_id", "next_attempt_at", postgresql_where=text("status in ('pending', 'failed')")
+        ),
         Index("delivery_webhook_id_id", "webhook_id", "id"),
         Index("delivery_old", "created_at", postgresql_where=text("status in ('succeeded', 'exhausted')")),
         Index("delivery_once", "webhook_id", "event_row", unique=True, postgresql_where=text("not replay")),

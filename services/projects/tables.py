@@ -49,7 +49,7 @@ class ProjectRow(Base, table=True):
     title: str = columns.text()
     language: str = columns.text()
     match_id: UUID | None = columns.uuid(null=True, unique=True)
-    need_id: UUID | None = columns.uuid(null=True, index=True)
+    need_id: UUID | None = columns.uuid(null=True)
     capability_id: UUID | None = columns.uuid(null=True)
     correlation_id: UUID = columns.uuid()
     resource_kinds: list[str] = columns.texts()

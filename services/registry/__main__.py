@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -12,27 +12,30 @@ from services.registry.app import build
 from services.registry.platform_keys import ensure_platform_key
 from services.registry.settings import Settings
 from services.registry.signing import rotate
-from shared.cli import AsJson, commands, show
+from shared.cli import AsJson, complain, loaded, main, show
 from shared.service import Running
+from shared.web.auth import PLATFORM_ROLES
 
-app = commands(build, Settings)
-keys = typer.Typer(help="Platform keys and signing keys.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
+T = TypeVar("T")
+keys = typer.Typer(name="keys", help="Platform keys and the signing key.", no_args_is_help=True)
 
 
 @keys.command("create")
 def create_key(
     role: Annotated[str, typer.Option(help="operator or verifier")],
     client_id: Annotated[str | None, typer.Option(help="Client id; made up when left out")] = None,
-    as_json: AsJson = False,  # noqa: FBT002 (typer option)
+    as_json: AsJson = False,
 ) -> None:
     """Make a platform key; its secret is shown now and never again."""
+    if role not in PLATFORM_ROLES:
+        raise complain(f"The role of a platform key is one of: {', '.join(PLATFORM_ROLES)}.")
     key = _inside(lambda running: ensure_platform_key(running, role, client_id=client_id))
-    show([{"role": key.role, "client_id": key.client_id, "client_secret": key.client_secret}], as_json=as_json, title="Key")
+    row = {"role": key.role, "client_id": key.client_id, "client_secret": key.client_secret, "status": key.status}
+    show([row], as_json=as_json, title="Platform key")
 
 
 @keys.command("rotate-signing-key")
-def rotate_signing_key(as_json: AsJson = False) -> None:  # noqa: FBT002 (typer option)
+def rotate_signing_key(as_json: AsJson = False) -> None:
     """Sign tokens with a new key from now on; the old one is served for another day."""
 
     async def work(running: Running) -> str:
@@ -42,9 +45,9 @@ def rotate_signing_key(as_json: AsJson = False) -> None:  # noqa: FBT002 (typer 
     show([{"kid": _inside(work)}], as_json=as_json, title="Signing key")
 
 
-def _inside(work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401
-    async def inside() -> Any:  # noqa: ANN401
-        running = Running(build(Settings()))
+def _inside(work: Callable[[Running], Awaitable[T]]) -> T:
+    async def inside() -> T:
+        running = Running(loaded(build, Settings))
         try:
             return await work(running)
         finally:
@@ -54,4 +57,4 @@ def _inside(work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Any:  # noqa
 
 
 if __name__ == "__main__":
-    app()
+    main(build, Settings, keys)

@@ -16,7 +16,8 @@ class Settings(ServiceSettings):
     default_port: ClassVar[int] = 8001
 
     can_sign_default: bool | None = Field(
-        default=None, description="Whether a new key may sign when its request does not say so; default: embedded mode only"
+        default=None,
+        description="Whether a new key may sign when its request does not say so; default: embedded mode only",
     )
 
     @property

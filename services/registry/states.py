@@ -20,7 +20,9 @@ def institution_state(row: InstitutionRow, today: date) -> InstitutionState:
 
 def capability_state(row: CapabilityRow, institution: InstitutionRow) -> CapabilityState:
     """A published capability."""
-    return CapabilityState.model_validate({**row.model_dump(), "institution": _owner(institution), "reason": _reason(row)})
+    return CapabilityState.model_validate(
+        {**row.model_dump(), "institution": _owner(institution), "reason": _reason(row)}
+    )
 
 
 def need_state(row: NeedRow, institution: InstitutionRow) -> NeedState:

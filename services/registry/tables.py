@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, MetaData, UniqueConstraint, text
+from sqlalchemy import Index, LargeBinary, MetaData, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 from sqlalchemy.types import Uuid
@@ -65,8 +65,8 @@ class ExternalIdRow(Base, table=True):
 
     __tablename__ = "external_id"
 
-    scheme: str = Field(primary_key=True)
-    value: str = Field(primary_key=True)
+    scheme: str = Field(sa_type=Text, primary_key=True)
+    value: str = Field(sa_type=Text, primary_key=True)
     institution_id: UUID = columns.uuid(index=True)
 
 
@@ -221,7 +221,7 @@ class SigningKeyRow(Base, table=True):
 
     __tablename__ = "signing_key"
 
-    kid: str = Field(primary_key=True)
+    kid: str = Field(sa_type=Text, primary_key=True)
     jwk: dict[str, str] = columns.document()
     created_at: datetime = columns.moment()
     retired_at: datetime | None = columns.moment(null=True)
@@ -251,7 +251,7 @@ class CountryRow(Base, table=True):
 
     __tablename__ = "country"
 
-    code: str = Field(primary_key=True)
+    code: str = Field(sa_type=Text, primary_key=True)
     version: int = 1
     updated_at: datetime = columns.moment()
 
@@ -261,8 +261,8 @@ class ConfirmationRow(Base, table=True):
 
     __tablename__ = "country_confirmation"
 
-    country: str = Field(primary_key=True)
-    group: str = Field(primary_key=True)
+    country: str = Field(sa_type=Text, primary_key=True)
+    group: str = Field(sa_type=Text, primary_key=True)
     leaves_on: date | None = columns.day(null=True)
     source: str = columns.text()
     confirmed_by: str = columns.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic.config import Config
@@ -14,7 +15,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from shared.data.database import server_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     from sqlalchemy import Connection
@@ -23,8 +23,8 @@ _LOCK = 7_236_911  # one migration at a time per database
 
 
 def scripts(folder: Path) -> ScriptDirectory:
-    """The revisions of one service."""
-    return ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
+    """The revisions of one service; the template of new ones lies beside this file."""
+    return ScriptDirectory(str(Path(__file__).parent), version_locations=[str(folder / "versions")])
 
 
 def head(folder: Path) -> str | None:

@@ -40,4 +40,17 @@ class WebhookDisabled(Event):
         return frozenset({self.webhook.institution_id})
 
 
+class WebhookTest(Event):
+    """A trial delivery that an owner asked for. It goes to one webhook and never to Kafka or the feed."""
+
+    wire: ClassVar[str] = "org.bandung.WebhookTest.v1"
+    webhook: WebhookState
+
+    def key(self) -> UUID:
+        return self.webhook.id
+
+    def subject(self) -> str:
+        return f"webhooks/{self.webhook.id}"
+
+
 EVENTS: tuple[type[Event], ...] = (WebhookDisabled,)

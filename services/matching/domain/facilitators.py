@@ -16,7 +16,7 @@ class InvitationFacts:
     match_status: str
 
 
-OPEN_MATCH = Guard[InvitationFacts](
+OPEN_MATCH: Guard[InvitationFacts] = Guard(
     "invalid_transition",
     "Facilitating partners join a match while it is accepted, before it is formalised.",
     lambda facts: facts.match_status == "accepted",

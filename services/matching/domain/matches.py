@@ -32,7 +32,7 @@ def _writers(side: str) -> frozenset[str]:
 
 
 def _interest(side: str) -> Step[MatchFacts]:
-    silent = Guard[MatchFacts](
+    silent: Guard[MatchFacts] = Guard(
         "invalid_transition",
         "Your side has answered already; now it is the other's turn.",
         lambda facts: getattr(facts, side) is None,
@@ -42,7 +42,7 @@ def _interest(side: str) -> Step[MatchFacts]:
 
 
 def _confirmation(side: str) -> Step[MatchFacts]:
-    first = Guard[MatchFacts](
+    first: Guard[MatchFacts] = Guard(
         "invalid_transition",
         "Your side has confirmed already; the other owner has to confirm too.",
         lambda facts: side not in facts.confirmations,
@@ -51,7 +51,7 @@ def _confirmation(side: str) -> Step[MatchFacts]:
     return Step("formalise", frozenset({"accepted"}), None, owner, "MatchFormalised", signs=True, guards=(first,))
 
 
-PROVIDER_FIRST = Guard[MatchFacts](
+PROVIDER_FIRST: Guard[MatchFacts] = Guard(
     "provider_not_interested",
     "The provider has not said yet that it is interested; accepting comes after that.",
     lambda facts: facts.provider == "interested",

@@ -49,7 +49,7 @@ async def engaged(tx: Tx, ids: Collection[UUID]) -> dict[UUID, int]:
         .where(col(EngagementRow.capability_id).in_(ids), col(EngagementRow.state) == "active")
         .group_by(col(EngagementRow.capability_id))
     )
-    return dict((await tx.session.execute(rows)).tuples().all())
+    return {row[0]: row[1] for row in await tx.session.execute(rows)}
 
 
 async def fingerprint(tx: Tx) -> tuple[int, int, int, int]:

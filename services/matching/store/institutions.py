@@ -72,7 +72,7 @@ async def _shares(tx: Tx, row: type[PracticeRow | ReplicationRow], ids: Collecti
     partner = func.unnest(col(row.partner_ids)).label("partner")
     partners = select(partner).where(overlaps(col(row.partner_ids), ids)).subquery()
     counted = select(partners.c.partner, func.count()).group_by(partners.c.partner)
-    return dict((await tx.session.execute(counted)).tuples().all())
+    return {row[0]: row[1] for row in await tx.session.execute(counted)}
 
 
 async def answers(tx: Tx, ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:

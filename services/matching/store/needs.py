@@ -81,4 +81,4 @@ async def with_open_matches(tx: Tx, capability_ids: Collection[UUID]) -> dict[UU
     rows = select(col(MatchRow.need_id), col(MatchRow.capability_id)).where(
         ~col(MatchRow.closed), col(MatchRow.capability_id).in_(capability_ids)
     )
-    return dict((await tx.session.execute(rows)).tuples().all())
+    return {row[0]: row[1] for row in await tx.session.execute(rows)}

@@ -13,8 +13,8 @@ from shared.ops.ids import new_id
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from shared.messaging.transaction import Tx
     from services.notifications.signals import Signals
+    from shared.messaging.transaction import Tx
 
 NAME = "DeadLetterAdded"
 BATCH = 100
@@ -34,10 +34,10 @@ def _entry(tx: Tx, letter: Row[Any]) -> dict[str, Any]:
     return {
         "id": new_id(),
         "recipient": role_recipient("operator"),
-        "source": inbox.DEAD_LETTERS,
+        "source": inbox.dead_letter_source(letter.id),
         "event_id": _event_id(headers.get("ce_id"), letter),
         "name": NAME,
-        "subject": f"dead_letters/{letter.id}",
+        "subject": inbox.dead_letter_source(letter.id),
         "correlation": headers.get("ce_correlationid", ""),
         "template": NAME,
         "facts": dead_letter_facts(letter.topic, letter.error[:300]),

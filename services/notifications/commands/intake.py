@@ -63,7 +63,9 @@ def happening_of(cloud_event: CloudEvent, event: Event) -> Happening:
 async def keep(tx: Tx, cloud_event: CloudEvent, happening: Happening) -> int | None:
     """The row's id; None when the event was kept before."""
     marks = marks_of(happening)
-    return await events.add(tx.session, _envelope(cloud_event) | _meaning(happening, marks) | {"received_at": tx.clock.real()})
+    return await events.add(
+        tx.session, _envelope(cloud_event) | _meaning(happening, marks) | {"received_at": tx.clock.real()}
+    )
 
 
 def _envelope(cloud_event: CloudEvent) -> dict[str, Any]:
@@ -128,4 +130,3 @@ async def _is_restated(tx: Tx, cloud_event: CloudEvent, happening: Happening) ->
     return await events.is_restated(
         tx.session, happening.name, happening.subject, happening.version, cloud_event.sequence
     )
-

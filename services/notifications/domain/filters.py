@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from services.notifications.domain.happening import PARTIES, PUBLIC, values_named
+from shared.reference import classifications
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -64,13 +65,20 @@ def wants(event_types: Collection[str], filters: dict[str, list[str]], marks: Ma
     """Whether types and filters of a webhook let the event pass."""
     if ALL not in event_types and marks.name not in event_types:
         return False
-    isic = tuple(filters.get("isic", ()))
+    isic = filters.get("isic", [])
     return (
         _any_listed(filters.get("countries"), marks.countries)
         and _any_listed(filters.get("institution_ids"), [str(one) for one in marks.institutions])
-        and (not isic or any(code.startswith(isic) for code in marks.isic))
+        and (not isic or any(_falls_under(code, listed) for code in marks.isic for listed in isic))
     )
 
 
 def _any_listed(listed: Collection[str] | None, values: Collection[str]) -> bool:
     return not listed or not set(listed).isdisjoint(values)
+
+
+def _falls_under(code: str, listed: str) -> bool:
+    """By prefix; a section letter stands above the divisions, which have no letter of their own."""
+    if listed.isalpha() and classifications.is_isic(code):
+        return classifications.isic_section_of(code) == listed
+    return code.startswith(listed)

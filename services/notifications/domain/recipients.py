@@ -10,6 +10,8 @@ from uuid import UUID
 from services.notifications.domain.happening import PRIVATE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.notifications.domain.happening import Happening
 
 # platform roles that are told, beside or instead of the parties
@@ -61,7 +63,9 @@ def _audience(event: Happening) -> frozenset[UUID]:
 def _partners_on(project: dict[str, Any], day: date) -> frozenset[UUID]:
     """Partners that have not left; `to` is exclusive."""
     partners = project.get("partners", [])
-    return frozenset(UUID(p["institution_id"]) for p in partners if p["to"] is None or date.fromisoformat(p["to"]) > day)
+    return frozenset(
+        UUID(p["institution_id"]) for p in partners if p["to"] is None or date.fromisoformat(p["to"]) > day
+    )
 
 
 def _party(event: Happening, party: UUID) -> Told:
@@ -102,19 +106,12 @@ def _side_id(match: dict[str, Any], side: str) -> UUID:
 
 
 def _is_turn_of(event: Happening, party: UUID, hat: str) -> bool:
-    state = event.state
     if event.name in ASKING:
-        return hat in awaited(state)
+        return hat in awaited(event.state)
     if event.name == "FacilitatorInvited":
         return hat == "facilitator"
-    if event.name == "AgreementProposed":
-        return str(party) in _unsigned(state["parties"])
-    if event.name == "ReportSubmitted":
-        return state["kind"] == "completion" and str(party) not in _signed(state["signatures"])
-    if event.name == "ContributionDelivered":
-        return str(party) == state["receiver_id"]
-    if event.name == "ContributionDisputed":
-        return str(party) == state["giver_id"]
+    if event.name in _NEXT:
+        return str(party) in _NEXT[event.name](event.state, event)
     return event.name in OWN_TASK
 
 
@@ -124,6 +121,22 @@ def _unsigned(signatures: list[dict[str, Any]]) -> set[str]:
 
 def _signed(signatures: list[dict[str, Any]]) -> set[str]:
     return {s["institution_id"] for s in signatures if s["signed_on"] is not None}
+
+
+def _signers_of_report(report: dict[str, Any], event: Happening) -> set[str]:
+    """Everybody signs a completion report; the others are only read."""
+    if report["kind"] != "completion":
+        return set()
+    return {str(party) for party in event.parties} - _signed(report["signatures"])
+
+
+# whose turn it is after these events
+_NEXT: dict[str, Callable[[dict[str, Any], Happening], set[str]]] = {
+    "AgreementProposed": lambda agreement, _event: _unsigned(agreement["parties"]),
+    "ReportSubmitted": _signers_of_report,
+    "ContributionDelivered": lambda contribution, _event: {contribution["receiver_id"]},
+    "ContributionDisputed": lambda contribution, _event: {contribution["giver_id"]},
+}
 
 
 def _due_at(event: Happening) -> datetime | None:

@@ -17,7 +17,6 @@ SCHEDULE = (
 JITTER = 0.2
 """A wait is longer by at most this part, so that a recovering endpoint is not hit by all at once."""
 LONGEST_RETRY_AFTER = SCHEDULE[-1]
-DISABLE_AFTER = timedelta(days=5)
 ASKS_TO_WAIT = frozenset({429, 503})
 GONE = 410
 

@@ -15,6 +15,7 @@ DELIVERY_STATUSES = (PENDING, SUCCEEDED, FAILED, EXHAUSTED)
 GONE, FAILING, SWITCHED_OFF = "endpoint_gone", "endpoint_failing", "switched_off"
 """Reason codes of `WebhookDisabled`."""
 OLD_SECRET_KEPT = timedelta(hours=24)
+DISABLE_AFTER = timedelta(days=5)
 SECRET_PREFIX = "whsec_"  # noqa: S105 (the prefix that Standard Webhooks gives to secrets)
 
 _OWNER = frozenset({"owner:owner"})

@@ -34,7 +34,8 @@ _CLAIM = text("""
     where id in (
         select picked.id
         from webhook
-        left join unnest(cast(:busy_ids as uuid[]), cast(:busy_counts as int[])) as busy (id, in_hand) on busy.id = webhook.id
+        left join unnest(cast(:busy_ids as uuid[]), cast(:busy_counts as int[])) as busy (id, in_hand)
+            on busy.id = webhook.id
         cross join lateral (
             select d.id
             from delivery d
@@ -62,7 +63,9 @@ async def add(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
         await session.execute(insert(DeliveryRow).values(list(rows[start : start + 1000])).on_conflict_do_nothing())
 
 
-async def list_page(tx: Tx, webhook_id: UUID, query: PageQuery, *, status: str | None) -> tuple[list[DeliveryRow], str | None]:
+async def list_page(
+    tx: Tx, webhook_id: UUID, query: PageQuery, *, status: str | None
+) -> tuple[list[DeliveryRow], str | None]:
     """Deliveries of a webhook that the caller may see, newest first."""
     rows = select(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id)  # type: ignore[arg-type]
     if status is not None:
@@ -75,13 +78,13 @@ async def get_visible(tx: Tx, caller: Caller, delivery_id: UUID) -> DeliveryRow:
     rows = select(DeliveryRow).join(WebhookRow, WebhookRow.id == DeliveryRow.webhook_id)  # type: ignore[arg-type]
     if not caller.is_operator:
         rows = rows.where(WebhookRow.institution_id == caller.institution_id)  # type: ignore[arg-type]
-    row = await tx.session.scalar(rows.where(DeliveryRow.id == delivery_id))  # type: ignore[arg-type]
+    row: DeliveryRow | None = await tx.session.scalar(rows.where(DeliveryRow.id == delivery_id))  # type: ignore[arg-type]
     if row is None:
         raise not_found("delivery")
     return row
 
 
-async def claim(  # noqa: PLR0913 (what a claim is)
+async def claim(
     session: AsyncSession,
     lease_id: UUID,
     lease_until: datetime,

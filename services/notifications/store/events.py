@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 async def add(session: AsyncSession, values: dict[str, Any]) -> int | None:
     """Keeps an event; None when it is here already."""
     row = insert(EventRow).values(values).on_conflict_do_nothing(index_elements=["source", "event_id"])
-    return await session.scalar(row.returning(EventRow.id))  # type: ignore[arg-type]
+    return await session.scalar(row.returning(EventRow.id))  # type: ignore[call-overload]
 
 
 async def is_restated(session: AsyncSession, name: str, subject: str, version: int, sequence: str) -> bool:
     """Whether an earlier epoch has said the same of the same version: then a snapshot says it again."""
-    same = select(EventRow.id).where(  # type: ignore[call-overload]
-        EventRow.subject == subject, EventRow.version == version, EventRow.name == name, EventRow.sequence < sequence[:5]
+    same = select(
+        EventRow.id
+    ).where(  # type: ignore[call-overload]
+        EventRow.subject == subject,
+        EventRow.version == version,
+        EventRow.name == name,
+        EventRow.sequence < sequence[:5],
     )
     return await session.scalar(select(same.exists())) or False
 
@@ -81,16 +86,15 @@ async def first_kept(session: AsyncSession, kept_since: datetime) -> int | None:
 
 async def stamped_at(session: AsyncSession, position: int) -> datetime | None:
     """When the event at this position was stamped."""
-    return await session.scalar(select(EventRow.stamped_at).where(EventRow.position == position))  # type: ignore[call-overload, no-any-return]
+    return await session.scalar(select(EventRow.stamped_at).where(EventRow.position == position))  # type: ignore[call-overload]
 
 
 async def unstamped(session: AsyncSession, limit: int) -> list[Row[Any]]:
     """Committed events without a place in the feed, oldest first, with what webhooks are filtered by."""
     e = EventRow
     columns = (e.id, e.event_id, e.name, e.visibility, e.parties, e.countries, e.institutions, e.isic)
-    rows = select(*columns).where(e.position.is_(None), e.visibility != PRIVATE).order_by(e.id).limit(limit)  # type: ignore[call-overload, union-attr, arg-type]
+    rows = select(*columns).where(e.position.is_(None), e.visibility != PRIVATE).order_by(e.id).limit(limit)  # type: ignore[call-overload, union-attr]
     return list((await session.execute(rows)).all())
-
 
 
 def structured(row: EventRow) -> dict[str, Any]:

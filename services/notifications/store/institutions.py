@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 
-async def apply(  # noqa: PLR0913 (a row has this many facts)
+async def apply(
     session: AsyncSession, institution_id: UUID, *, name: str, country: str | None, languages: list[str], sequence: str
 ) -> None:
     """The newest state wins, in whatever order the events come."""
     values = {"name": name, "country": country, "languages": languages, "sequence": sequence}
     row = insert(InstitutionRow).values(id=institution_id, **values)
     newer = InstitutionRow.sequence < row.excluded.sequence
-    await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values, where=newer))  # type: ignore[arg-type]
+    await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values, where=newer))
 
 
 async def names(session: AsyncSession, ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:

@@ -21,9 +21,7 @@ class AgreementFacts:
 
 
 _RUNNING: Guard[AgreementFacts] = Guard("invalid_transition", "The project has ended.", lambda facts: facts.running)
-_ONCE: Guard[AgreementFacts] = Guard(
-    "invalid_transition", "You have signed this already.", lambda facts: not facts.signed
-)
+_ONCE: Guard[AgreementFacts] = Guard("invalid_transition", "You have signed already.", lambda facts: not facts.signed)
 
 AGREEMENT = Lifecycle[AgreementFacts](
     "agreement",

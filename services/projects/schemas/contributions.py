@@ -42,7 +42,7 @@ class ContributionIn(Body):
 
 def _error(name: str, code: str, message: str) -> InitErrorDetails:
     # a model's own check would point at the body, the client wants the member
-    return InitErrorDetails(type=PydanticCustomError(code, message), loc=(name,), input=None)  # type: ignore[arg-type]
+    return InitErrorDetails(type=PydanticCustomError(code, message), loc=(name,), input=None)
 
 
 class DeliverIn(Body):

@@ -44,7 +44,7 @@ async def lock_visible(tx: Tx, caller: Caller, practice_id: UUID) -> PracticeRow
     return await _one(tx, rows.with_for_update())
 
 
-async def _one(tx: Tx, rows: Select[tuple[PracticeRow]]) -> PracticeRow:
+async def _one(tx: Tx, rows: Select[PracticeRow]) -> PracticeRow:
     row = await tx.session.scalar(rows.execution_options(populate_existing=True))
     if row is None:
         raise not_found("practice")

@@ -91,7 +91,7 @@ async def lock_visible(tx: Tx, caller: Caller, project_id: UUID) -> Project:
     return await _one(tx, rows.with_for_update(of=ProjectRow))
 
 
-async def _one(tx: Tx, rows: Select[tuple[ProjectRow]]) -> Project:
+async def _one(tx: Tx, rows: Select[ProjectRow]) -> Project:
     row = await tx.session.scalar(rows.execution_options(populate_existing=True))
     if row is None:
         raise not_found("project")

@@ -68,7 +68,11 @@ async def change_capability(
 
 @router.post("/capabilities/{capability_id}/publish", SIGNED_IN)
 async def publish_capability(
-    tx: TxDep, caller: CallerDep, capability_id: UUID, if_match: IfMatch, body: Nothing  # noqa: ARG001 (refuses members)
+    tx: TxDep,
+    caller: CallerDep,
+    capability_id: UUID,
+    if_match: IfMatch,
+    body: Nothing,  # noqa: ARG001 (refuses members)
 ) -> CapabilityOut:
     """Offers a draft to all."""
     return await _show(tx, caller, await commands.publish(tx, capability_id, if_match))

@@ -65,7 +65,11 @@ async def change_need(tx: TxDep, caller: CallerDep, need_id: UUID, body: JsonObj
 
 @router.post("/needs/{need_id}/post", SIGNED_IN)
 async def post_need(
-    tx: TxDep, caller: CallerDep, need_id: UUID, if_match: IfMatch, body: Nothing  # noqa: ARG001 (refuses members)
+    tx: TxDep,
+    caller: CallerDep,
+    need_id: UUID,
+    if_match: IfMatch,
+    body: Nothing,  # noqa: ARG001 (refuses members)
 ) -> NeedOut:
     """Opens a draft for partners."""
     return _show(caller, await commands.post(tx, need_id, if_match))

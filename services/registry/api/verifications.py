@@ -21,13 +21,17 @@ REVIEWERS = only("operator", "verifier")
 
 
 @router.post("/institutions/{institution_id}/verifications", REVIEWERS, status=201)
-async def submit_verification(tx: TxDep, caller: CallerDep, institution_id: UUID, body: VerificationIn) -> VerificationOut:
+async def submit_verification(
+    tx: TxDep, caller: CallerDep, institution_id: UUID, body: VerificationIn
+) -> VerificationOut:
     """Submits the five answers for a second pair of eyes."""
     return _show(caller, *await commands.submit(tx, institution_id, body))
 
 
 @router.get("/institutions/{institution_id}/verifications", SIGNED_IN)
-async def list_verifications(tx: TxDep, caller: CallerDep, institution_id: UUID, paging: Paging) -> Page[VerificationOut]:
+async def list_verifications(
+    tx: TxDep, caller: CallerDep, institution_id: UUID, paging: Paging
+) -> Page[VerificationOut]:
     """All of one institution, for its own people, operators and verifiers; empty for others."""
     institution = await institutions.get(tx, institution_id)
     found, after = await store.page(tx, caller, institution_id, paging)
@@ -43,7 +47,11 @@ async def get_verification(tx: TxDep, caller: CallerDep, verification_id: UUID) 
 
 @router.post("/verifications/{verification_id}/approve", REVIEWERS)
 async def approve_verification(
-    tx: TxDep, caller: CallerDep, verification_id: UUID, if_match: IfMatch, body: Nothing  # noqa: ARG001 (refuses members)
+    tx: TxDep,
+    caller: CallerDep,
+    verification_id: UUID,
+    if_match: IfMatch,
+    body: Nothing,  # noqa: ARG001 (refuses members)
 ) -> VerificationOut:
     """Verifies the institution for five years; not for whoever submitted it."""
     return _show(caller, *await commands.approve(tx, verification_id, if_match))

@@ -18,7 +18,14 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def admit(  # noqa: PLR0913 (the order of 403, 428, 412, 409 is the point)
-    lifecycle: Lifecycle[F], action: str, hats: Iterable[str], if_match: Precondition, *, version: int, status: str, facts: F
+    lifecycle: Lifecycle[F],
+    action: str,
+    hats: Iterable[str],
+    if_match: Precondition,
+    *,
+    version: int,
+    status: str,
+    facts: F,
 ) -> Step[F]:
     """May they (403), do they know what they change (428, 412), is it possible now (409): the step to take."""
     hats = frozenset(hats)

@@ -149,7 +149,9 @@ async def _check_parent(tx: Tx, parent_id: UUID | None, institution_id: UUID | N
 async def _refuse_equal_ids(tx: Tx, body: InstitutionIn, *, but: UUID | None = None) -> None:
     equal = await store.holders_of(tx, [(e.scheme, e.value) for e in body.external_ids], but=but)
     if equal:
-        raise _duplicate("An institution with the same external id is registered already.", [(other, 1.0) for other in equal])
+        raise _duplicate(
+            "An institution with the same external id is registered already.", [(other, 1.0) for other in equal]
+        )
 
 
 async def _refuse_near_names(tx: Tx, body: InstitutionIn, names: list[str]) -> None:
@@ -157,7 +159,10 @@ async def _refuse_near_names(tx: Tx, body: InstitutionIn, names: list[str]) -> N
     scored = [(other, similarity(names, other.folded_names)) for other in others]
     near = sorted((pair for pair in scored if pair[1] >= NEAR), key=lambda pair: -pair[1])
     if near:
-        raise _duplicate("An institution with a similar name is registered in the same country; force=true registers this one too.", near)
+        raise _duplicate(
+            "An institution with a similar name is registered in the same country; force=true registers this one too.",
+            near,
+        )
 
 
 def _duplicate(detail: str, near: list[tuple[store.Identity, float]]) -> Refused:

@@ -33,7 +33,9 @@ async def seed_centres(tx: Tx) -> int:
 
 
 def _seeded(tx: Tx, seed: CentreSeed) -> CentreRow:
-    steps = [{"status": str(s.status), "since": s.since, "source": s.source, "note": s.note or None} for s in seed.history]
+    steps = [
+        {"status": str(s.status), "since": s.since, "source": s.source, "note": s.note or None} for s in seed.history
+    ]
     return CentreRow(
         id=seed.id,
         name=seed.name,

@@ -50,7 +50,9 @@ async def approve(tx: Tx, verification_id: UUID, if_match: Precondition) -> tupl
     return row, institution
 
 
-async def reject(tx: Tx, verification_id: UUID, body: RejectIn, if_match: Precondition) -> tuple[VerificationRow, InstitutionRow]:
+async def reject(
+    tx: Tx, verification_id: UUID, body: RejectIn, if_match: Precondition
+) -> tuple[VerificationRow, InstitutionRow]:
     """The institution stays as it is."""
     row, institution = await _locked(tx, verification_id)
     _admit(tx, "reject", row, institution, if_match)

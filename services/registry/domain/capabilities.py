@@ -10,10 +10,24 @@ from shared.lifecycle import Invalid, Lifecycle, Step
 LIFECYCLE = Lifecycle[Standing](
     "capability",
     (
-        Step("publish", frozenset({"draft"}), "published", WRITERS_OR_OPERATOR, "CapabilityPublished", guards=(NOT_SUSPENDED,)),
+        Step(
+            "publish",
+            frozenset({"draft"}),
+            "published",
+            WRITERS_OR_OPERATOR,
+            "CapabilityPublished",
+            guards=(NOT_SUSPENDED,),
+        ),
         Step("withdraw", frozenset({"published"}), "withdrawn", WRITERS_OR_OPERATOR, "CapabilityWithdrawn"),
         Step("renew", frozenset({"published"}), "published", WRITERS_OR_OPERATOR, "CapabilityUpdated"),
-        Step("renew", frozenset({"expired"}), "published", WRITERS_OR_OPERATOR, "CapabilityPublished", guards=(NOT_SUSPENDED,)),
+        Step(
+            "renew",
+            frozenset({"expired"}),
+            "published",
+            WRITERS_OR_OPERATOR,
+            "CapabilityPublished",
+            guards=(NOT_SUSPENDED,),
+        ),
     ),
 )
 EDITS = Lifecycle[Standing](

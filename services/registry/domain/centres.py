@@ -25,7 +25,9 @@ def check_step(current: str, target: str) -> None:
     """Raises `invalid_transition` for a step that the lifecycle does not have."""
     if target not in STEPS[current]:
         allowed = list(STEPS[current])
-        says = f"The centre is {current}; " + (f"next can be: {', '.join(allowed)}." if allowed else "that is the end of its life.")
+        says = f"The centre is {current}; " + (
+            f"next can be: {', '.join(allowed)}." if allowed else "that is the end of its life."
+        )
         raise Refused("invalid_transition", says, current_status=current, allowed=allowed)
 
 

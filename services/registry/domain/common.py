@@ -22,7 +22,9 @@ class Standing:
 
 
 NOT_SUSPENDED: Guard[Standing] = Guard(
-    "institution_suspended", "The institution is suspended; it can offer and seek again once it is reinstated.", lambda f: not f.suspended
+    "institution_suspended",
+    "The institution is suspended; it can offer and seek again once it is reinstated.",
+    lambda f: not f.suspended,
 )
 
 

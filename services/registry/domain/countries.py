@@ -11,5 +11,8 @@ def check_scheduled(code: str, group: str) -> None:
     scheduled = [row.status for row in countries.history(code) if row.scheduled]
     if group not in scheduled:
         raise Refused(
-            "invalid_transition", f"No change of '{group}' is scheduled for {code}.", current_status=group, allowed=scheduled
+            "invalid_transition",
+            f"No change of '{group}' is scheduled for {code}.",
+            current_status=group,
+            allowed=scheduled,
         )

@@ -23,7 +23,13 @@ LIFECYCLE = Lifecycle[None](
 EDITS = Lifecycle[None](
     "institution",
     (
-        Step("change", frozenset({"registered", "verified", "suspended"}), None, WRITERS_OR_OPERATOR, "InstitutionUpdated"),
+        Step(
+            "change",
+            frozenset({"registered", "verified", "suspended"}),
+            None,
+            WRITERS_OR_OPERATOR,
+            "InstitutionUpdated",
+        ),
     ),
 )
 

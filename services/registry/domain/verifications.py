@@ -18,8 +18,14 @@ class Facts:
     suspended: bool
 
 
-_MET: Guard[Facts] = Guard("due_diligence_not_met", "At least one of the five answers is no; reject it, or have it submitted again.", lambda f: f.all_met)
-_IN_GOOD_STANDING: Guard[Facts] = Guard("institution_suspended", "The institution is suspended; reinstate it first.", lambda f: not f.suspended)
+_MET: Guard[Facts] = Guard(
+    "due_diligence_not_met",
+    "At least one of the five answers is no; reject it, or have it submitted again.",
+    lambda f: f.all_met,
+)
+_IN_GOOD_STANDING: Guard[Facts] = Guard(
+    "institution_suspended", "The institution is suspended; reinstate it first.", lambda f: not f.suspended
+)
 _SUBMITTED = frozenset({"submitted"})
 
 LIFECYCLE = Lifecycle[Facts](
@@ -45,4 +51,9 @@ def check_four_eyes(submitted_by: str, decider: str) -> None:
 def check_none_open(*, has_open: bool) -> None:
     """One question at a time."""
     if has_open:
-        raise Refused("invalid_transition", "A verification of this institution is waiting for its decision already.", current_status="submitted", allowed=[])
+        raise Refused(
+            "invalid_transition",
+            "A verification of this institution is waiting for its decision already.",
+            current_status="submitted",
+            allowed=[],
+        )

@@ -59,12 +59,18 @@ async def hold(tx: Tx, name: str) -> None:
 
 
 async def page(
-    tx: Tx, rows: Select[tuple[R]], kind: Any, query: PageQuery, updated_since: datetime | None = None  # noqa: ANN401
+    tx: Tx,
+    rows: Select[tuple[R]],
+    kind: Any,
+    query: PageQuery,
+    updated_since: datetime | None = None,  # noqa: ANN401
 ) -> tuple[list[R], str | None]:
     """Newest first; with `updated_since` in the order of changes, oldest first."""
     if updated_since is None:
         return await keyset.page(tx.session, rows, [kind.id], query, descending=True)
-    return await keyset.page(tx.session, rows.where(kind.updated_at >= updated_since), [kind.updated_at, kind.id], query)
+    return await keyset.page(
+        tx.session, rows.where(kind.updated_at >= updated_since), [kind.updated_at, kind.id], query
+    )
 
 
 async def with_institutions(tx: Tx, rows: Sequence[O]) -> list[Owned[O]]:

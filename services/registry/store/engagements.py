@@ -17,8 +17,13 @@ from shared.messaging.transaction import Tx
 async def add_running(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID, project_id: UUID | None) -> bool:
     """Remembers a formalised match; False when its project's end, or the match itself, was known already."""
     row = insert(EngagementRow).values(
-        match_id=match_id, need_id=need_id, capability_id=capability_id, project_id=project_id,
-        state="running", reopens=False, updated_at=tx.now,
+        match_id=match_id,
+        need_id=need_id,
+        capability_id=capability_id,
+        project_id=project_id,
+        state="running",
+        reopens=False,
+        updated_at=tx.now,
     )
     added = await tx.session.execute(row.on_conflict_do_nothing().returning(EngagementRow.match_id))
     return added.one_or_none() is not None
@@ -49,7 +54,9 @@ async def engaged(tx: Tx, capability_ids: Collection[UUID]) -> dict[UUID, int]:
     counts = select(EngagementRow.capability_id, func.count()).where(
         col(EngagementRow.capability_id).in_(capability_ids), col(EngagementRow.state) == "running"
     )
-    return {key: int(count) for key, count in await tx.session.execute(counts.group_by(col(EngagementRow.capability_id)))}
+    return {
+        key: int(count) for key, count in await tx.session.execute(counts.group_by(col(EngagementRow.capability_id)))
+    }
 
 
 async def save_view(tx: Tx, *, match_id: UUID, sequence: str, status: str, parties: Collection[UUID]) -> None:

@@ -154,4 +154,6 @@ async def due(tx: Tx, today: date) -> list[InstitutionRow]:
     rows = select(InstitutionRow).where(
         col(InstitutionRow.status) == "verified", col(InstitutionRow.verified_until) <= today
     )
-    return list(await tx.session.scalars(rows.order_by(col(InstitutionRow.id)).limit(100).with_for_update(skip_locked=True)))
+    return list(
+        await tx.session.scalars(rows.order_by(col(InstitutionRow.id)).limit(100).with_for_update(skip_locked=True))
+    )

@@ -49,7 +49,9 @@ async def by_client_id(tx: Tx, client_id: str, *, lock: bool = False) -> KeyRow 
 async def signing_keys(session: AsyncSession) -> list[SigningKeyRow]:
     """All that are served, newest first."""
     rows = select(SigningKeyRow).where(col(SigningKeyRow.retired_at).is_(None))
-    return list(await session.scalars(rows.order_by(col(SigningKeyRow.created_at).desc(), col(SigningKeyRow.kid).desc())))
+    return list(
+        await session.scalars(rows.order_by(col(SigningKeyRow.created_at).desc(), col(SigningKeyRow.kid).desc()))
+    )
 
 
 async def superseded(session: AsyncSession, before: datetime) -> list[SigningKeyRow]:

@@ -54,7 +54,9 @@ async def get_visible(tx: Tx, caller: Caller, kind: type[R], key: UUID, *, lock:
     return Owned(found[0], found[1])
 
 
-async def page(tx: Tx, caller: Caller, kind: type[R], filters: Filters, query: PageQuery) -> tuple[list[Owned[R]], str | None]:
+async def page(
+    tx: Tx, caller: Caller, kind: type[R], filters: Filters, query: PageQuery
+) -> tuple[list[Owned[R]], str | None]:
     """One page of what the caller may see and the filters let through."""
     rows = _filtered(select(kind), kind, filters)
     if not caller.is_operator:

@@ -62,7 +62,9 @@ async def country_versions(tx: Tx) -> dict[str, int]:
 
 async def lock_country(tx: Tx, code: str) -> CountryRow:
     """The country's row, made if it has none yet, locked."""
-    await tx.session.execute(insert(CountryRow).values(code=code, version=1, updated_at=tx.now).on_conflict_do_nothing())
+    await tx.session.execute(
+        insert(CountryRow).values(code=code, version=1, updated_at=tx.now).on_conflict_do_nothing()
+    )
     row = await common.load(tx, CountryRow, code, lock=True)
     if row is None:
         raise not_found("country")

@@ -31,7 +31,9 @@ async def has_open(tx: Tx, institution_id: UUID) -> bool:
     return await tx.session.scalar(waiting) is not None
 
 
-async def page(tx: Tx, caller: Caller, institution_id: UUID, query: PageQuery) -> tuple[list[VerificationRow], str | None]:
+async def page(
+    tx: Tx, caller: Caller, institution_id: UUID, query: PageQuery
+) -> tuple[list[VerificationRow], str | None]:
     """Those of one institution, for those who may see them."""
     rows = select(VerificationRow).where(col(VerificationRow.institution_id) == institution_id)
     if not caller.is_staff:

@@ -1,0 +1,1 @@
+"""The ways out: webhooks (with the guard against inside addresses) and event streams."""

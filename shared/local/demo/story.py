@@ -1,0 +1,411 @@
+"""The shipped stories: facts with their sources, and beside them what the demo adds to play them.
+
+Days known by month or year only become the first day of a start and the last day of an end. The folder's README
+says which members are facts and which are ours.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.reference.vocabulary import (
+    AgreementKind,
+    InstitutionType,
+    Modality,
+    ReplicationOutcome,
+    ResourceKind,
+    Role,
+    Unit,
+    Urgency,
+)
+
+FOLDER = Path(__file__).parent / "stories"
+PartDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
+"""`2009`, `2014-08` or `2017-05-17`: as precise as the source."""
+
+
+def first_day(partial: str) -> date:
+    """The first day of a year, a month, or the day itself."""
+    return date.fromisoformat(f"{partial}-01-01"[:10])
+
+
+def last_day(partial: str) -> date:
+    """The last day of a year, a month, or the day itself."""
+    year, month, *day = [int(part) for part in (*partial.split("-"), *(["12"] if len(partial) == 4 else []))]  # noqa: PLR2004 (a year)
+    return date(year, month, day[0] if day else calendar.monthrange(year, month)[1])
+
+
+class Part(BaseModel):
+    """Base of all members: unknown ones are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Period(Part):
+    """A role and when it is held, as the source dates it."""
+
+    role: Role
+    from_: PartDate | None = Field(alias="from")
+    to: PartDate | None = None
+
+
+class Institution(Part):
+    """One body; `registered_as` where the exchange wants another type than the facts have."""
+
+    name: str
+    country: str | None
+    type: InstitutionType
+    roles: list[Period]
+    languages: list[str] = []
+    registered_as: InstitutionType | None = None
+
+    @property
+    def slug(self) -> str:
+        """Its identifier in the demo's scheme, the same in every story."""
+        plain = unicodedata.normalize("NFKD", self.name.casefold()).encode("ascii", "ignore").decode()
+        letters = "".join(char if char.isalnum() else " " for char in plain)
+        return "-".join([*letters.split()[:8], (self.country or "int").casefold()])
+
+
+class Amount(Part):
+    """Money as the contract writes it, without decimals where the source has none."""
+
+    amount: Decimal
+    currency: str
+
+    def json_money(self) -> dict[str, str]:
+        """For a request."""
+        return {"amount": f"{self.amount:.2f}", "currency": self.currency}
+
+
+class Classified(Part):
+    """What needs and capabilities share; `crs` is a fact that the exchange does not ask for."""
+
+    institution: str
+    title: str
+    resource_kinds: list[ResourceKind]
+    isic: list[str]
+    hs: list[str]
+    sdg: list[str]
+    languages: list[str]
+
+    def json_common(self) -> dict[str, Any]:
+        """For a request."""
+        codes = {"isic": self.isic, "hs": self.hs, "sdg_targets": self.sdg, "languages": self.languages}
+        return {"title": self.title, "language": "en", "resource_kinds": [*self.resource_kinds], **codes}
+
+
+class Need(Classified):
+    """What was sought."""
+
+    country: str
+    problem: str
+    crs: list[str]
+    urgency: Urgency
+    budget: Amount | None = None
+    funding_gap: Amount | None = None
+
+
+class Capability(Classified):
+    """What was offered."""
+
+    summary: str
+
+
+class Share(Part):
+    """Money of a project. Without a giver it is not in the ledger: the payers or the amount are not published."""
+
+    payer: str
+    currency: str
+    amount: Decimal | None
+    kind: str
+    status: Literal["agreed", "spent"]
+    note: str | None = None
+    giver: str | None = None
+    receiver: str | None = None
+    description: str | None = None
+
+
+class Partner(Period):
+    """An institution in a role of one project."""
+
+    institution: str
+
+
+class Report(Part):
+    """The completion report, in our words."""
+
+    summary: str
+    results: str
+    lessons: str
+
+
+class Project(Part):
+    """A project; `opening` null means that it is not played (the story's notes say why)."""
+
+    id: str
+    title: str
+    code: str | None
+    start: PartDate | None
+    start_precision: str | None
+    end: PartDate | None
+    end_precision: str | None
+    planned_end: PartDate | None
+    state: str
+    budget: list[Share]
+    note: str | None
+    opening: Literal["match", "direct"] | None
+    partners: list[Partner] = []
+    report: Report | None = None
+    assumed_end: PartDate | None = None
+    played_state: str | None = None
+
+    @property
+    def final_state(self) -> str:
+        """The status in which the demo leaves it."""
+        return self.played_state or self.state
+
+    @property
+    def started_on(self) -> date | None:
+        """The first day of the work."""
+        return first_day(self.start) if self.start else None
+
+    @property
+    def completed_on(self) -> date | None:
+        """The last day of the work, if it is over."""
+        end = self.end or self.assumed_end
+        return last_day(end) if end and self.final_state in {"completed", "closed"} else None
+
+    @property
+    def ledger(self) -> list[Share]:
+        """The money that is entered: with a giver, a receiver and an amount."""
+        return [share for share in self.budget if share.giver and share.amount is not None]
+
+    @property
+    def money(self) -> dict[str, Decimal]:
+        """What is in the ledger by currency; never added across currencies."""
+        currencies = dict.fromkeys(share.currency for share in self.ledger)
+        return {c: sum((s.amount or Decimal() for s in self.ledger if s.currency == c), Decimal()) for c in currencies}
+
+    @property
+    def budget_total(self) -> Amount | None:
+        """Its budget, if it is in one currency."""
+        only = list(self.money.items())
+        return Amount(amount=only[0][1], currency=only[0][0]) if len(only) == 1 else None
+
+    def names(self, *roles: Role) -> list[str]:
+        """Its partners in these roles (all, without any), each once."""
+        wanted = roles or tuple(Role)
+        return list(dict.fromkeys(partner.institution for partner in self.partners if partner.role in wanted))
+
+
+class Agreement(Part):
+    """An instrument; without a date, or without an `instrument` of the contract, it is not played."""
+
+    kind: str
+    date: PartDate | None
+    precision: str | None
+    parties: list[str]
+    note: str | None = None
+    project: str
+    title: str
+    instrument: AgreementKind | None
+    signatories: list[str] | None = None
+    ours: bool = False
+
+    @property
+    def signing(self) -> list[str]:
+        """Who signs it in the exchange."""
+        return self.signatories or self.parties
+
+
+class InKind(Part):
+    """A contribution that is not money."""
+
+    party: str
+    what: str
+    quantity: int
+    unit: str
+    project: str
+    receiver: str
+    resource_kind: ResourceKind
+    unit_code: Unit
+    stage: Literal["committed", "confirmed"]
+
+
+class Milestone(Part):
+    """A dated step; without a date it is not played."""
+
+    title: str
+    date: PartDate | None
+    precision: str | None
+    state: Literal["reached"]
+    project: str
+
+
+class Indicator(Part):
+    """A figure of the source, kept for the checks."""
+
+    name: str
+    unit: str
+    baseline: Decimal | None
+    target: Decimal | None
+    actual: Decimal | None
+    on: PartDate | None
+    note: str | None = None
+
+
+class Poverty(Part):
+    """What a practice did against poverty."""
+
+    summary: str
+    people_reached: int
+
+
+class Practice(Part):
+    """The solution, in our words, of one completed project."""
+
+    project: str
+    title: str
+    challenge: str
+    approach: str
+    conditions: str
+    results: str
+    poverty_reduction: Poverty | None = None
+
+
+class Replication(Part):
+    """How a project of this story reuses the practice of `replication_of`."""
+
+    project: str
+    adaptation: str
+    outcome: ReplicationOutcome
+
+
+class Reading(Part):
+    """A value that the APIs answer, in the place of one of a check's own values."""
+
+    kind: Literal["totals", "given", "partners", "milestones", "year", "years"]
+    project: str
+    of: str = ""
+    stage: str = "committed"
+    by: str = ""
+    role: Role = Role.BENEFICIARY
+    on: PartDate | None = None
+    containing: str = ""
+    since: str = ""
+    until: str = ""
+
+
+class Check(Part):
+    """A figure that can be worked out by hand; with `read` the system works it out too."""
+
+    what: str
+    op: Literal["sum", "difference", "ratio", "percent", "percent_of", "count", "status"]
+    values: list[Any] = []
+    decimals: int = 0
+    expected: Any
+    status: str = ""
+    on: PartDate | None = None
+    of: list[str] = []
+    read: list[Reading] | None = None
+
+
+class Story(Part):
+    """One real partnership."""
+
+    id: str
+    ref: str
+    title: str
+    case: Modality
+    institutions: list[Institution]
+    need: Need
+    capability: Capability
+    projects: list[Project]
+    agreements: list[Agreement]
+    in_kind: list[InKind]
+    milestones: list[Milestone]
+    indicators: list[Indicator]
+    practice: Practice | None
+    replication_of: str | None
+    replication: Replication | None
+    checks: list[Check]
+    conflicts: list[str]
+    assumed: list[str]
+    notes: list[str]
+    sources: list[str]
+
+    @property
+    def played(self) -> list[Project]:
+        """Its projects that are played; the one of the match, if there is one, first."""
+        return [project for project in self.projects if project.opening]
+
+    @property
+    def matched(self) -> bool:
+        """Whether it goes the whole way from need to project; else its projects are opened directly."""
+        return self.played[0].opening == "match"
+
+    @property
+    def cast(self) -> list[Institution]:
+        """The institutions that play."""
+        names = {name for project in self.played for name in project.names()}
+        return [institution for institution in self.institutions if institution.name in names]
+
+    @property
+    def countries(self) -> list[str]:
+        """Countries of the cast, each once."""
+        return list(dict.fromkeys(one.country for one in self.cast if one.country))
+
+    def institution(self, name: str) -> Institution:
+        """By name; StopIteration is a mistake in the file."""
+        return next(institution for institution in self.institutions if institution.name == name)
+
+
+OPERATIONS: dict[str, Any] = {
+    "sum": sum,
+    "difference": lambda values: values[0] - sum(values[1:]),
+    "ratio": lambda values: values[0] / values[1],
+    "percent": lambda values: 100 * values[0] / values[1],
+    "percent_of": lambda values: values[0] * values[1] / 100,
+    "count": len,
+}
+
+
+def work_out(check: Check, values: Sequence[Any]) -> Decimal:
+    """The figure that a check's operation makes of these values, rounded as the check says."""
+    exact = values if check.op == "count" else [Decimal(str(value)) for value in values]
+    return round(Decimal(OPERATIONS[check.op](exact)), check.decimals)
+
+
+@cache
+def load_all() -> dict[str, Story]:
+    """All stories by id; those that others replicate come first."""
+    texts = (file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.json")))
+    stories = [Story.model_validate(json.loads(text, parse_float=Decimal)) for text in texts]
+    return {story.id: story for story in sorted(stories, key=lambda story: (bool(story.replication_of), number(story)))}
+
+
+def number(story: Story) -> int:
+    """The place in the list of partnerships: 14 for T14."""
+    return int(story.ref.removeprefix("T"))
+
+
+def choose(wanted: Iterable[str] | None) -> list[Story]:
+    """The stories of these ids and those they replicate; all for None. KeyError names an unknown one."""
+    stories = load_all()
+    names = set(wanted or stories)
+    unknown = names - stories.keys()
+    if unknown:
+        raise KeyError(", ".join(sorted(unknown)))
+    names |= {source for name in names if (source := stories[name].replication_of)}
+    return [story for name, story in stories.items() if name in names]

@@ -1,0 +1,72 @@
+"""Each service runs with the code of the others absent, by its own command, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import httpx
+import pytest
+
+import services
+from services import SERVICES
+from tests.support.stack import free_port
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.parts import Parts
+
+pytestmark = pytest.mark.asyncio
+
+ROOT = Path(services.__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_a_service_runs_alone_and_stops_in_order(parts: Parts, name: str, tmp_path: Path) -> None:
+    environment = await alone(parts, name, tmp_path)
+    command = [sys.executable, "-m", f"services.{name}"]
+    subprocess.run([*command, "migrate"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen([*command, "run"], cwd=tmp_path, env=environment, stdout=out, stderr=out)
+    try:
+        await eventually(lambda: ready(int(environment["BANDUNG_PORT"])), seconds=30)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        code = await asyncio.to_thread(process.wait, 15)
+    assert (code, time.monotonic() - begun < 10) == (0, True), log.read_text()
+
+
+async def alone(parts: Parts, name: str, folder: Path) -> dict[str, str]:
+    """A folder with this service and the kernel only, and the environment to run it there."""
+    cache = shutil.ignore_patterns("__pycache__", "local")
+    shutil.copytree(ROOT / "shared", folder / "shared", ignore=cache)
+    shutil.copytree(ROOT / "services" / name, folder / "services" / name, ignore=cache)
+    shutil.copy(ROOT / "services" / "__init__.py", folder / "services" / "__init__.py")
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith("BANDUNG_")},
+        f"{name.upper()}_DATABASE_URL": await parts.new_database(name),
+        "BANDUNG_KAFKA_BOOTSTRAP": parts.bootstrap,
+        "BANDUNG_TOPIC_PREFIX": f"alone{uuid4().hex[:8]}.",
+        "BANDUNG_PORT": str(free_port()),
+        "BANDUNG_HOME": str(folder / "home"),
+    }
+
+
+async def ready(port: int) -> bool:
+    """Whether it says `ready` on this port."""
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://127.0.0.1:{port}/readyz")
+    except httpx.TransportError:
+        return False
+    return bool(answer.json()["status"] == "ready")
