@@ -189,7 +189,8 @@ def add_operations() -> None:
 
 def main() -> None:
     """Entry point of the script `bandung`."""
-    add_operations()
+    if sys.argv[1:2] != ["up"]:  # the start has no second to spare for the imports of other commands
+        add_operations()
     app()
 
 

@@ -77,28 +77,34 @@ class Up:
 
 async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None]) -> None:
     """Runs everything until SIGTERM or SIGINT. Raises LocalPartError with one clear line when it cannot start."""
-    from shared import run
-
     system = Up(settings, say)
+    imports = asyncio.create_task(asyncio.to_thread(import_services))  # while PostgreSQL and Kafka start
     parts = LocalParts(
         settings.home,
         kafka_port=settings.kafka_port,
         jars_folder=settings.kafka_jars,
         own_postgres=bool(settings.database_url),
         own_kafka=bool(settings.kafka_bootstrap),
+        locked=lambda: system.local_json.unlink(missing_ok=True),
         say=say,
     )
     async with parts:
-        system.local_json.unlink(missing_ok=True)
         watchers = [asyncio.create_task(supervise(part, say)) for part in parts.running]
         try:
+            await imports
             await start_services(system, parts)
             demo = asyncio.create_task(play_demo(system)) if with_demo else None
-            await run.until_signalled()
+            await importlib.import_module("shared.run").until_signalled()
             if demo is not None:
                 demo.cancel()
         finally:
             await stop_all(system, watchers)
+
+
+def import_services() -> None:
+    """A second of imports."""
+    for package in SERVICES.values():
+        importlib.import_module(f"{package}.app")
 
 
 async def stop_all(system: Up, watchers: list[asyncio.Task[None]]) -> None:
@@ -106,6 +112,7 @@ async def stop_all(system: Up, watchers: list[asyncio.Task[None]]) -> None:
     from shared import run
 
     system.say("Stopping ...")
+    system.local_json.unlink(missing_ok=True)  # nothing answers at these addresses any more
     if system.console is not None:
         system.console[0].should_exit = True
     await run.stop(system.loops)
@@ -179,10 +186,11 @@ def bootstrap(settings: UpSettings, parts: LocalParts) -> str:
 
 
 async def migrate_all(services: list[Service]) -> None:
-    """All four side by side."""
+    """One after the other: Alembic's `op` is one object per process."""
     from shared.data import migrate
 
-    await asyncio.gather(*(migrate.upgrade(s.settings.database_url.get_secret_value(), s.migrations) for s in services))
+    for service in services:
+        await migrate.upgrade(service.settings.database_url.get_secret_value(), service.migrations)
 
 
 async def platform_keys(system: Up) -> list[dict[str, Any]]:
@@ -210,7 +218,8 @@ async def ready(system: Up) -> None:
     while True:
         checks = {loops.running.service.name: await checks_of(loops.running) for loops in system.loops}
         states = {name: overall(found, stopping=False) for name, found in checks.items()}
-        if set(states.values()) == {"ready"}:
+        consuming = all(loops.running.consumer.lag is not None for loops in system.loops)
+        if consuming and set(states.values()) == {"ready"}:
             return
         if time.monotonic() > deadline:
             if "unready" in states.values():

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
+from prometheus_client import Gauge, Histogram
 
 from services.matching.bell import BELL, wait
 from services.matching.commands.reconcile import reconcile
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 0.25
 NEEDS_READ = 50
+MOST_CHANGES = 500
+FLOOD_RECORDS = 1_000
+PATIENCE_SECONDS = 60.0
 COMPARE_SECONDS = 60.0
 RETRY_SECONDS = 30.0
 
@@ -40,7 +44,12 @@ class Worker:
         self._running, self._ranker = running, ranker
         self._set_aside: dict[UUID, float] = {}
         self._compared = time.monotonic()
+        self._flooded_since: float | None = None
+        self._batch = MOST_CHANGES
         self.fault = Fault("engine")
+        registry = running.metrics.registry
+        self._failing = Gauge("bandung_engine_failing", "1 while the match engine cannot work", registry=registry)
+        self._seconds = Histogram("bandung_engine_need_seconds", "Time to review and rank one need", registry=registry)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; heals from passing faults by itself."""
@@ -48,10 +57,12 @@ class Worker:
             while not stop.is_set():
                 try:
                     await self._turn(stop)
+                    self._failing.set(0)
                     self.fault.clear()
                 except Exception as error:
                     if not is_passing(error):
                         log.exception("engine_failed")
+                    self._failing.set(1)
                     self.fault.report(f"{type(error).__name__}: {error}"[:200])
                     await wait(asyncio.Event(), stop, 1.0)
                 await wait(woken, stop, IDLE_SECONDS)
@@ -59,15 +70,34 @@ class Worker:
     async def _turn(self, stop: asyncio.Event) -> None:
         """Works while there is work; followers only keep their index."""
         while self._running.relay.leading.is_set() and not stop.is_set():
-            if not await self._absorb() and not await self._rank(stop):
+            if not await self._absorb() and (self._flooded() or not await self._rank(stop)):
                 break
         await self._compare()
 
+    def _flooded(self) -> bool:
+        """Whether so much news is still to come that rankings wait for it; they do not wait for ever."""
+        if (self._running.consumer.lag or 0) <= FLOOD_RECORDS:
+            self._flooded_since = None
+            return False
+        self._flooded_since = self._flooded_since or time.monotonic()
+        return time.monotonic() - self._flooded_since < PATIENCE_SECONDS
+
     async def _absorb(self) -> int:
-        async with self._running.transactions.background() as tx:
-            taken = await absorb(tx, self._ranker)
-            if not taken:
-                await self._ranker.freeze_statistics(tx)
+        """Takes in what is offered; a change that cannot be is dropped alone, the nightly sweep tries again."""
+        try:
+            async with self._running.transactions.background() as tx:
+                taken = await absorb(tx, self._ranker, self._batch)
+                if not taken:
+                    await self._ranker.freeze_statistics(tx)
+        except Exception as error:
+            if is_passing(error) or self._batch > 1:
+                self._batch = self._batch if is_passing(error) else 1
+                raise
+            log.exception("change_not_absorbed")
+            async with self._running.transactions.background() as tx:
+                await queue.take_supply(tx, 1)
+            return 1
+        self._batch = MOST_CHANGES
         return taken
 
     async def _rank(self, stop: asyncio.Event) -> int:
@@ -84,8 +114,9 @@ class Worker:
 
     async def _one(self, need_id: UUID) -> None:
         try:
-            async with self._running.transactions.background() as tx:
-                await reconcile(tx, self._ranker, need_id)
+            with self._seconds.time():
+                async with self._running.transactions.background() as tx:
+                    await reconcile(tx, self._ranker, need_id)
         except Exception as error:
             if is_passing(error):
                 raise

@@ -22,9 +22,10 @@ class PlatformKey:
 async def ensure_platform_key(
     running: Running, role: str, *, client_id: str | None = None, client_secret: str | None = None
 ) -> PlatformKey:
-    """Makes the key, or finds it by its client id; a given secret becomes its secret. Raises ValueError for other roles.
+    """Makes the key, or finds it by its client id; a given secret becomes its secret.
 
     Called twice with the same client id and secret it changes nothing. A revoked key stays revoked.
+    Raises ValueError for a role that is none of the platform's.
     """
     if role not in PLATFORM_ROLES:
         msg = f"a platform key is one of: {', '.join(PLATFORM_ROLES)}"

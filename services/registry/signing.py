@@ -104,7 +104,13 @@ async def rotate(tx: Tx) -> str:
     """A new key signs from now on; the others stay served until their tokens have ended."""
     kid = str(new_id())
     key = OKPKey.generate_key("Ed25519", {"kid": kid, "alg": ALGORITHM})
-    tx.session.add(SigningKeyRow(kid=kid, jwk=key.as_dict(private=True), created_at=tx.clock.real()))
+    tx.session.add(
+        SigningKeyRow(
+            kid=kid,
+            jwk={name: str(value) for name, value in key.as_dict(private=True).items()},
+            created_at=tx.clock.real(),
+        )
+    )
     await tx.session.flush()
     return kid
 

@@ -193,7 +193,7 @@ class MatchViewRow(Base, table=True):
     match_id: UUID = columns.key()
     sequence: str = columns.text()
     status: str = columns.text()
-    parties: list[UUID] = Field(default_factory=list, sa_type=ARRAY(Uuid), nullable=False)  # type: ignore[call-overload]
+    parties: list[UUID] = Field(default_factory=list, sa_type=ARRAY(Uuid), nullable=False)
 
 
 class KeyRow(Base, table=True):

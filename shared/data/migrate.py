@@ -33,7 +33,10 @@ def head(folder: Path) -> str | None:
 
 
 async def upgrade(url: str, folder: Path) -> list[str]:
-    """Brings the database to the newest revision under an advisory lock; returns the revisions that ran."""
+    """Brings the database to the newest revision under an advisory lock; returns the revisions that ran.
+
+    Not for two databases at once in one process: Alembic's `op` is one object per process.
+    """
     engine = create_async_engine(
         url,
         connect_args={

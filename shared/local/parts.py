@@ -20,7 +20,8 @@ class LocalParts:
     `async with LocalParts(home) as parts:` gives `parts.postgres` and `parts.kafka`, both serving.
     A port left out is a free one and remembered. `jars_folder` is the alternative to the package
     registry, `durable=False` is for tests, `say` gets one line for a person at a time. A part that
-    the operator has elsewhere is left out with `own_postgres` or `own_kafka`.
+    the operator has elsewhere is left out with `own_postgres` or `own_kafka`. `locked` runs once
+    the home is ours, before anything starts.
     """
 
     postgres: Postgres
@@ -36,12 +37,14 @@ class LocalParts:
         durable: bool = True,
         own_postgres: bool = False,
         own_kafka: bool = False,
+        locked: Callable[[], None] = lambda: None,
         say: Callable[[str], None] = print,
     ) -> None:
         self._home = home.absolute()
         self._kafka_port = kafka_port
         self._jars_folder = jars_folder
         self._own_postgres, self._own_kafka = own_postgres, own_kafka
+        self._locked = locked
         self._say = say
         self._lock: IO[str] | None = None
         self.postgres = Postgres(self._home, postgres_port, durable=durable)
@@ -50,6 +53,7 @@ class LocalParts:
         """Start both. Raises LocalPartError, with nothing left running and the home unlocked."""
         self._take_home()
         try:
+            self._locked()
             with plain_errors(str(self._home)):
                 for name in await stop_leftovers(self._home):
                     self._say(f"{name} of an earlier run was still running and has been stopped")

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.e2e.world import (
     Cooperation,
+    Member,
     World,
     becomes,
     capability_body,
@@ -126,14 +127,12 @@ class Story:
             submitted = await self.post(operator, f"{member.path}/verifications", due_diligence())
             await self.act(self.system.verifier, f"/verifications/{submitted['id']}/approve")
 
-    async def _institution(self, country: str) -> Any:
+    async def _institution(self, country: str) -> Member:
         operator = self.system.operator
         institution = await self.post(operator, "/institutions", self.world.institution_body(country=country))
         body = {"name": "back office", "institution_id": institution["id"], "role": "owner"}
         key = await self.post(operator, "/keys", body)
-        member = await self.world.key(institution, "owner")
-        member.client_id, member.client_secret = key["client_id"], key["client_secret"]
-        return member
+        return Member(self.system, key["client_id"], key["client_secret"], self.world, institution)
 
     async def need_meets_capability(self) -> None:
         """2. One publishes, one posts, matching proposes."""
@@ -225,12 +224,18 @@ class Story:
     async def _inboxes_tell_the_other_side(self) -> dict[str, list[str]]:
         found = {}
         for name, member, wanted in (("lidi", self.lidi, TOLD_LIDI), ("clri", self.clri, TOLD_CLRI)):
-            entries = [e for e in await member.inbox() if e["correlation_id"] == self.need["id"]]
+            entries = [e for e in await member.inbox() if self._is_ours(e)]
             told = [e["event_type"] for e in entries if e["event_type"] not in UNDECIDED]
             assert Counter(told) == Counter(wanted), f"{name}: {Counter(told)} instead of {Counter(wanted)}"
             assert len({e["event_id"] for e in entries}) == len(entries)
             found[name] = sorted(e["event_id"] for e in entries)
         return found
+
+    def _is_ours(self, entry: dict[str, Any]) -> bool:
+        """Of the thread, and not about a match with somebody else's capability."""
+        subject = entry["subject"]
+        same_thread = entry["correlation_id"] == self.need["id"]
+        return same_thread and (subject["type"] != "match" or subject["id"] == self.match["id"])
 
     async def _thread_is_whole(self, event_ids: set[str]) -> dict[str, Any]:
         async def whole() -> list[dict[str, Any]]:

@@ -302,7 +302,7 @@ async def test_a_key_belongs_to_one_caller(lidi: Member) -> None:
     assert mine["id"] != theirs["id"]
 
 
-async def test_a_key_belongs_to_one_service(world: World, lidi: Member) -> None:
+async def test_a_key_belongs_to_one_service(lidi: Member) -> None:
     key = fresh_key()
     await lidi.make("/needs", need_body(), key=key)
     body = need_body()
@@ -476,7 +476,7 @@ async def test_an_id_that_is_none_is_404(lidi: Member, path: str) -> None:
     refused(await lidi.get(absent), 404, "not_found")
 
 
-async def test_actions_are_what_this_caller_may_do_now(system: System, lidi: Member, world: World) -> None:
+async def test_actions_are_what_this_caller_may_do_now(lidi: Member, world: World) -> None:
     need = await lidi.need()
     assert need["actions"] == ["withdraw"]
     path = f"/needs/{need['id']}"

@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.e2e.world import Member, World, capability_body, is_id, need_body, today
+from tests.e2e.world import World, capability_body, is_id, need_body, today
 from tests.support.system import SERVICES, System, refused, succeeded
 
 pytestmark = pytest.mark.asyncio
@@ -126,7 +126,7 @@ async def test_an_operator_issues_a_key(system: System, world: World) -> None:
     assert made["client_secret"].startswith("bds_")
 
 
-async def test_a_secret_is_shown_once(system: System, world: World) -> None:
+async def test_a_secret_is_shown_once(world: World) -> None:
     lidi = await world.registered()
     made = await lidi.make("/keys", {"name": "more", "role": "reader"})
     assert made["client_secret"]

@@ -14,9 +14,17 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio
 
 REASONS = (
-    "not_relevant capacity_unavailable budget_insufficient timing language geography prior_commitment "
-    "conflict_of_interest due_diligence chosen_other"
-).split()
+    "not_relevant",
+    "capacity_unavailable",
+    "budget_insufficient",
+    "timing",
+    "language",
+    "geography",
+    "prior_commitment",
+    "conflict_of_interest",
+    "due_diligence",
+    "chosen_other",
+)
 
 
 async def test_interest_acceptance_and_two_confirmations(world: World) -> None:
@@ -295,15 +303,23 @@ async def test_whom_one_may_not_invite(world: World) -> None:
     await eventually(known)
 
 
-async def test_facilitators_are_suggested_for_what_the_pair_lacks(world: World, system: System) -> None:
-    await world.member(country=NORTH[1], type="financial_institution")
-    kinds = ["technical", "training", "financial"]
+async def test_facilitators_are_suggested_for_what_the_pair_lacks(world: World) -> None:
     gap = {"amount": "300000.00", "currency": "USD"}
-    pair = await (await world.proposed(resource_kinds=kinds, budget=gap, funding_gap=gap)).accepted()
+    pair = await world.proposed(resource_kinds=["technical", "training", "financial"], budget=gap, funding_gap=gap)
+    await pair.accepted()
+    bank = await world.member(country=NORTH[1], type="financial_institution")
+    await bank.capability(resource_kinds=["financial"], isic=pair.need["isic"])
     path = f"{pair.path}/facilitators/suggestions"
-    found = await pair.beneficiary.items(path, limit=10)
-    assert len(found) <= 10
-    for item in found:
-        assert set(item) >= {"institution_id", "name", "country", "covers", "score"}
-        assert item["institution_id"] not in (pair.beneficiary.id, pair.provider.id)
+
+    async def suggested() -> bool:
+        found = await pair.beneficiary.items(path, limit=10)
+        assert len(found) <= 10
+        assert not {pair.beneficiary.id, pair.provider.id} & {item["institution_id"] for item in found}
+        mine = next((item for item in found if item["institution_id"] == bank.id), None)
+        assert mine is not None, found
+        assert (mine["name"], mine["country"]) == (bank.institution["name"], NORTH[1])
+        assert "financial" in mine["covers"]
+        return True
+
+    await eventually(suggested)
     refused(await (await world.registered()).get(path), 404, "not_found")

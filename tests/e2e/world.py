@@ -14,18 +14,20 @@ from tests.support.waiting import eventually
 
 RANDOM = secrets.SystemRandom()  # pytest-randomly seeds the other one alike for every test
 
-SOUTH = """
+_SOUTH = """
 BEN BFA BDI CMR TGO GHA KEN TZA UGA RWA ZMB ZWE MOZ MDG MWI SEN MLI NER NGA GMB SLE LBR CIV GAB COG NAM BWA LSO
 VNM KHM LAO NPL LKA PAK PHL IDN THA MYS MNG BTN MMR EGY MAR TUN DZA JOR PER BOL ECU COL PRY URY CRI GTM HND NIC
 SLV DOM CUB JAM TTO GUY SUR FJI PNG VUT
-""".split()
+"""
+SOUTH = _SOUTH.split()
 NORTH = ("DEU", "FRA", "NOR", "JPN")
-ISIC = """
+_ISIC = """
 1010 1020 1030 1040 1050 1061 1062 1071 1072 1073 1074 1075 1079 1080 1101 1102 1103 1104 1200 1311 1312 1313 1391
 1392 1393 1394 1399 1410 1420 1430 1511 1512 1520 1610 1621 1622 1623 1629 1701 1702 1709 1811 1812 1820 1910 1920
 2011 2012 2013 2021 2022 2023 2029 2030 2100 2211 2219 2220 2310 2391 2392 2393 2394 2395 2396 2399 2410 2420 2431
 2432 2511 2512 2513 2520 2591 2592 2593 2599
-""".split()
+"""
+ISIC = _ISIC.split()
 ANSWERS = (
     "registration_evidence",
     "mandate_consistent",
@@ -33,7 +35,8 @@ ANSWERS = (
     "no_reputational_risk",
     "no_unacceptable_flag",
 )
-SYLLABLES = "ba de fi go hu ja ke li mo nu pa re si to vu wa xe yi zo qua bri cle dro fla".split()
+_SYLLABLES = "ba de fi go hu ja ke li mo nu pa re si to vu wa xe yi zo qua bri cle dro fla"
+SYLLABLES = _SYLLABLES.split()
 
 
 def today(days: int = 0) -> str:

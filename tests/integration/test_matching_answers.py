@@ -61,12 +61,17 @@ async def test_who_may_not_is_told_so_and_strangers_see_nothing(world: World) ->
     for role in ("operator", "verifier"):
         headers = world.service.token(role) | {"If-Match": "*"}
         seen = await client.get(f"/matches/{match['id']}", headers=headers)
-        assert seen.status_code == 200 and seen.json()["actions"] == []
+        assert seen.status_code == 200
+        assert seen.json()["actions"] == []
         tried = await client.post(f"/matches/{match['id']}/express-interest", json={}, headers=headers)
         assert (tried.status_code, tried.json()["code"]) == (403, "forbidden")
     assert (await client.get(f"/matches/{match['id']}")).status_code == 401
     assert (await client.get("/matches/not-a-uuid", headers=world.owner(lidi))).status_code == 404
-    assert await world.matches(stranger, world.need_state(lidi)) | {"need": None} == {"items": [], "next": None, "need": None}
+    assert await world.matches(stranger, world.need_state(lidi)) | {"need": None} == {
+        "items": [],
+        "next": None,
+        "need": None,
+    }
 
 
 async def test_a_change_names_the_version_it_was_decided_on(world: World) -> None:
@@ -89,7 +94,8 @@ async def test_a_refusal_has_a_reason_that_the_other_side_reads(world: World) ->
     assert declined.json()["status"] == "declined"
     seen = await world.get(lidi, match)
     assert seen["reason"] == {"code": "timing", "text": "Booked until June."}
-    assert seen["answers"] == {"beneficiary": None, "provider": "declined"} and seen["actions"] == []
+    assert seen["answers"] == {"beneficiary": None, "provider": "declined"}
+    assert seen["actions"] == []
     again = await world.post(lidi, match, "decline", {"reason_code": "timing"})
     assert (again.status_code, again.json()["allowed"]) == (409, [])
 
@@ -115,7 +121,8 @@ async def test_a_declined_place_goes_to_the_next_best_and_the_pair_rests(world: 
 
     await eventually(filled)
     new = places((await world.matches(lidi, need))["items"]) - places(first)
-    assert len(new) == 1 and declined["capability_id"] not in new
+    assert len(new) == 1
+    assert declined["capability_id"] not in new
 
 
 async def test_only_an_owner_that_may_sign_formalises(world: World) -> None:
@@ -137,7 +144,8 @@ async def test_an_answer_sent_twice_with_one_key_counts_once(world: World) -> No
     first = await world.service.client.post(path, json={}, headers=headers)
     again = await world.service.client.post(path, json={}, headers=headers)
     assert first.status_code == again.status_code == 200
-    assert again.json() == first.json() and again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json()
+    assert again.headers["idempotency-replayed"] == "true"
 
 
 async def test_bad_input_is_refused_never_a_fault_of_ours(world: World) -> None:

@@ -54,7 +54,8 @@ class Pair:
 
     async def withdrawn(self, code: str) -> Json:
         gone = await self.world.status(self.lidi, self.match, "withdrawn")
-        assert gone["reason"] == {"code": code, "text": None} and gone["actions"] == []
+        assert gone["reason"] == {"code": code, "text": None}
+        assert gone["actions"] == []
         return gone
 
 
@@ -84,7 +85,8 @@ async def test_a_need_that_is_gone_takes_its_matches_with_it(
     await pair.withdrawn(code)
     record = await told(world, pair.match, "MatchWithdrawn")
     data = json.loads(record.data)
-    assert data["match"]["reason"] == {"code": code} and data["by"] == {"institution_id": None, "via": "system"}
+    assert data["match"]["reason"] == {"code": code}
+    assert data["by"] == {"institution_id": None, "via": "system"}
     assert record.causationid is not None, "the need's event made it"
 
 

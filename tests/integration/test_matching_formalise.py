@@ -29,7 +29,9 @@ async def world(parts: Parts) -> AsyncIterator[World]:
         yield World(service)
 
 
-async def confirmed_by_provider(world: World, provider: Party, capability: registry.CapabilityState) -> tuple[Party, Json]:
+async def confirmed_by_provider(
+    world: World, provider: Party, capability: registry.CapabilityState
+) -> tuple[Party, Json]:
     """A new beneficiary whose match waits for its own confirmation only."""
     party = await world.institution("Beneficiary", "ETH")
     need = await world.need(party)

@@ -27,8 +27,11 @@ async def test_a_need_becomes_a_formalised_match_and_every_step_is_told(parts: P
         capability = await world.capability(clri)
         need = await world.need(lidi)
         (match,) = await world.proposed(lidi, need)
-        assert match["status"] == "proposed" and match["rank"] == 1 and match["origin"] == "ranking"
-        assert match["capability_id"] == str(capability.id) and match["score"] > 0.3
+        assert match["status"] == "proposed"
+        assert match["rank"] == 1
+        assert match["origin"] == "ranking"
+        assert match["capability_id"] == str(capability.id)
+        assert match["score"] > 0.3
         assert match["actions"] == ["express-interest", "decline"]
         assert (await world.matches(lidi, need))["need"] == {"id": str(need.id), "version_seen": 1}
 
@@ -36,15 +39,19 @@ async def test_a_need_becomes_a_formalised_match_and_every_step_is_told(parts: P
         assert (interested["status"], interested["version"]) == ("interested", 2)
         assert interested["answers"] == {"beneficiary": None, "provider": "interested"}
         accepted = await world.post(lidi, match, "accept", if_match='"2"')
-        assert accepted.headers["etag"] == '"3"' and accepted.headers["x-correlation-id"] == str(need.id)
+        assert accepted.headers["etag"] == '"3"'
+        assert accepted.headers["x-correlation-id"] == str(need.id)
         assert accepted.json()["actions"] == ["decline", "formalise"]
         first = (await world.post(clri, match, "formalise")).json()
         assert (first["status"], first["confirmations"]) == ("accepted", ["provider"])
         second = await world.post(lidi, match, "formalise")
-        assert second.status_code == 200 and second.headers["etag"] == '"5"'
+        assert second.status_code == 200
+        assert second.headers["etag"] == '"5"'
         formalised = second.json()
-        assert formalised["status"] == "formalised" and formalised["actions"] == []
-        assert formalised["confirmations"] == ["provider", "beneficiary"] and formalised["project_id"]
+        assert formalised["status"] == "formalised"
+        assert formalised["actions"] == []
+        assert formalised["confirmations"] == ["provider", "beneficiary"]
+        assert formalised["project_id"]
         assert (await world.get(lidi, match))["messages"][0]["text"] == "We can start in March."
 
         async def told() -> list[object] | None:
@@ -57,7 +64,8 @@ async def test_a_need_becomes_a_formalised_match_and_every_step_is_told(parts: P
         ]  # fmt: skip
         assert [r.sequence for r in records] == [f"0001-{n:010d}" for n in range(1, 6)]
         assert {r.correlationid for r in records} == {str(need.id)}
-        assert records[0].causationid is not None and records[1].causationid is None
+        assert records[0].causationid is not None
+        assert records[1].causationid is None
         seed = json.loads(records[4].data)["project"]
         assert seed["id"] == formalised["project_id"]
         assert [p["role"] for p in seed["partners"]] == ["beneficiary", "pivotal"]

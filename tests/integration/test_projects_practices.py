@@ -73,7 +73,9 @@ async def test_a_draft_is_its_institutions_until_it_is_published(service: Runnin
     assert (await pair.pivotal.get(listed)).json()["items"] == []
     assert len((await pair.beneficiary.get(listed)).json()["items"]) == 1
     refused(await pair.beneficiary.post(f"{path}/publish", None, None), 428, "precondition_required")
-    refused(await pair.beneficiary.post(f"{path}/replications", reuse(pair.match.project_id)), 409, "invalid_transition")
+    refused(
+        await pair.beneficiary.post(f"{path}/replications", reuse(pair.match.project_id)), 409, "invalid_transition"
+    )
     published = await pair.beneficiary.done(f"{path}/publish")
     assert (published["status"], published["version"], published["actions"]) == ("published", 2, [])
     refused(await pair.beneficiary.post(f"{path}/publish"), 409, "invalid_transition")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -343,3 +345,37 @@ async def test_an_older_institution_event_changes_nothing(service: RunningServic
         return project if project["partners"][1]["name"] == "Newest name" else None
 
     assert (await eventually(newest))["status"] == "active"
+
+
+async def test_a_suspension_that_crosses_the_start_wins(service: RunningService) -> None:
+    pairs = [twinning(service) for _ in range(4)]
+    for pair in pairs:
+        await pair.agreed()
+
+    async def cross(pair: Twinning) -> int:
+        suspended = service.foreign.send(pair.clri.event(InstitutionSuspended, "suspended"))
+        start = pair.beneficiary.post(f"{pair.path}/start", {"started_on": today()})
+        _, answer = await asyncio.gather(suspended, start)
+        return answer.status_code
+
+    statuses = await asyncio.gather(*(cross(pair) for pair in pairs))
+    for pair, status in zip(pairs, statuses, strict=True):
+        assert status in (200, 409)
+        await status_becomes(pair, "suspended" if status == 200 else "agreed")
+
+
+async def test_every_route_refuses_strangers_and_hostile_input(service: RunningService) -> None:
+    document = (await service.client.get("/openapi.json")).json()
+    routes = [(method, path) for path, its in document["paths"].items() for method in its]
+    assert {("get", "/projects/{project_id}/totals"), ("post", "/practices/{practice_id}/publish")} <= set(routes)
+    stranger = desk(service, Institution("X", "KEN"), "owner")
+    for method, path in routes:
+        target = re.sub(r"{\w+}", lambda _: str(new_id()), path)
+        anonymous = await service.client.request(method, target, json={})
+        refused(anonymous, 401, "unauthenticated")
+        bodies = ["[]", '{"\\u0000": 1}', "{", '{"unknown": 1}', '{"from": 1e400}'] if method != "get" else [None]
+        for body in bodies:
+            headers = stranger.headers | {"Content-Type": "application/json", "If-Match": "*"}
+            answer = await service.client.request(method, target, content=body, headers=headers)
+            expected = {400, 404, 422} if "{" in path or body else {200}
+            assert answer.status_code in expected, (method, path, body, answer.text)

@@ -55,8 +55,11 @@ async def test_a_formalised_match_opens_one_project_whatever_is_redelivered(serv
     assert project["budget"] == {"amount": "450000.00", "currency": "USD"}
     assert project["actions"] == ["cancel"]
     assert project["partners"] == [
-        {"institution_id": str(pair.lidi.id), "name": pair.lidi.name, "country": "ETH", "role": "beneficiary", "from": today(), "to": None},
-        {"institution_id": str(pair.clri.id), "name": pair.clri.name, "country": "IND", "role": "pivotal", "from": today(), "to": None},
+        {
+            "institution_id": str(institution.id), "name": institution.name, "country": institution.country,
+            "role": role, "from": today(), "to": None,
+        }
+        for institution, role in ((pair.lidi, "beneficiary"), (pair.clri, "pivotal"))
     ]  # fmt: skip
     opened = await records_of(service, topics.PROJECTS, project["id"], 1)
     assert types(opened) == ["ProjectOpened"]

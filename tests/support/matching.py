@@ -60,7 +60,9 @@ class World:
         await self.tell(party)
         return party
 
-    async def tell(self, party: Party, event: type[registry.InstitutionEvent] = registry.InstitutionVerified) -> CloudEvent:
+    async def tell(
+        self, party: Party, event: type[registry.InstitutionEvent] = registry.InstitutionVerified
+    ) -> CloudEvent:
         sent = await self.service.foreign.send(event(institution=party.state(), by=SYSTEM_BY))
         party.version += 1
         return sent
@@ -172,7 +174,14 @@ class World:
         return body
 
     async def post(
-        self, party: Party, match: Json, action: str, body: Json | None = None, *, if_match: str | None = "*", **token: Any
+        self,
+        party: Party,
+        match: Json,
+        action: str,
+        body: Json | None = None,
+        *,
+        if_match: str | None = "*",
+        **token: Any,
     ) -> httpx.Response:
         headers = self.owner(party, **token) | ({"If-Match": if_match} if if_match else {})
         return await self.service.client.post(f"/matches/{match['id']}/{action}", json=body or {}, headers=headers)

@@ -42,7 +42,9 @@ class Institution:
         }  # fmt: skip
         return InstitutionState(**(values | changes))
 
-    def event(self, kind: type[InstitutionEvent] = InstitutionRegistered, status: str = "verified", **changes: Any) -> Any:
+    def event(
+        self, kind: type[InstitutionEvent] = InstitutionRegistered, status: str = "verified", **changes: Any
+    ) -> Any:
         """An event of registry about it."""
         return kind(institution=self.state(status, **changes), by=By(institution_id=None, via="api"))
 

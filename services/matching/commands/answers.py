@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.matching.commands.moves import hats_of, move, side_of, tell
-from services.matching.domain.matches import LIFECYCLE, MatchFacts, acceptance_expires, check_reason, reminder_due
+from services.matching.commands.moves import move, tell
+from services.matching.domain.matches import LIFECYCLE, acceptance_expires, check_reason, reminder_due
 from services.matching.store import matches, needs, queue
 from shared.events.matching import MatchAccepted, MatchDeclined, MatchInterestExpressed
 
@@ -19,18 +19,13 @@ if TYPE_CHECKING:
     from shared.web.versions import Precondition
 
 
-def facts_of(row: MatchRow) -> MatchFacts:
-    """What the state table looks at."""
-    return MatchFacts(row.beneficiary_answer, row.provider_answer, tuple(row.confirmations))
-
-
 async def locked(tx: Tx, caller: Caller, match_id: UUID, action: str, if_match: Precondition) -> Match:
     """The match, held, once the caller may do this to it now: 404, 403, 428, 412, 409 in this order."""
     match = await matches.lock_visible(tx, caller, match_id)
-    hats = hats_of(match, caller)
+    hats = match.hats(caller)
     LIFECYCLE.permit(action, hats, can_sign=caller.can_sign)
     if_match.check(match.row.version)
-    LIFECYCLE.check(action, match.row.status, facts_of(match.row), hats, can_sign=caller.can_sign)
+    LIFECYCLE.check(action, match.row.status, match.facts, hats, can_sign=caller.can_sign)
     return match
 
 
@@ -39,7 +34,7 @@ async def express_interest(
 ) -> Match:
     """One side would like to go on."""
     match = await locked(tx, caller, match_id, "express-interest", if_match)
-    side = side_of(match, caller)
+    side = match.side(caller)
     _answer(match.row, side, "interested")
     matches.add_message(tx, match_id, side, message)
     move(match, "interested", tx.now)
@@ -65,7 +60,7 @@ async def decline(tx: Tx, caller: Caller, match_id: UUID, code: str, text: str |
     """One side says no and why; the next eligible capability takes the place."""
     check_reason(code, text)
     match = await locked(tx, caller, match_id, "decline", if_match)
-    _answer(match.row, side_of(match, caller), "declined")
+    _answer(match.row, match.side(caller), "declined")
     match.row.reason_code, match.row.reason_text = code, text or None
     move(match, "declined", tx.now)
     tell(tx, MatchDeclined, match)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.matching.commands.moves import hats_of, side_of, tell, touch
+from services.matching.commands.moves import tell, touch
 from services.matching.domain import matches as rules
 from services.matching.domain.facilitators import INVITED, LIFECYCLE, PRINCIPALS, InvitationFacts
 from services.matching.domain.formalising import SUSPENDED, VERIFIED
@@ -30,13 +30,13 @@ async def invite(
 ) -> Match:
     """A principal invites an institution to the facilitating role."""
     match = await matches.lock_visible(tx, caller, match_id)
-    if not hats_of(match, caller) & PRINCIPALS:
+    if not match.hats(caller) & PRINCIPALS:
         raise refuse("forbidden", "An owner or editor of one of the two sides invites facilitating partners.")
     if_match.check(match.row.version)
     institution = await _invitable(tx, match, institution_id)
     match.facilitators.append(_invitation(tx, match, institution))
     tx.session.add(match.facilitators[-1])
-    matches.add_message(tx, match_id, side_of(match, caller), message)
+    matches.add_message(tx, match_id, match.side(caller), message)
     touch(match, tx.now)
     tell(tx, FacilitatorInvited, match)
     return match

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.matching.commands.answers import locked
-from services.matching.commands.moves import move, side_of, tell, touch
+from services.matching.commands.moves import move, tell, touch
 from services.matching.commands.reconcile import withdraw
 from services.matching.domain import formalising
 from services.matching.domain.facilitators import INVITED, LAPSED
@@ -31,7 +31,7 @@ async def formalise(tx: Tx, caller: Caller, match_id: UUID, if_match: Preconditi
     match = await locked(tx, caller, match_id, "formalise", if_match)
     need, capability = await _hold(tx, match)
     places = await _check(tx, match, need, capability)
-    match.row.confirmations = [*match.row.confirmations, side_of(match, caller)]
+    match.row.confirmations = [*match.row.confirmations, match.side(caller)]
     if len(match.row.confirmations) == 1:
         touch(match, tx.now)
         tell(tx, MatchConfirmed, match)

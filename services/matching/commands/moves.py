@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.matching.domain.matches import OPEN, SIDES
+from services.matching.domain.matches import OPEN
 from services.matching.states import state_of
 from shared.messaging.envelope import SYSTEM_BY
 
@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from services.matching.store.matches import Match
     from shared.events.matching import MatchEvent
     from shared.messaging.transaction import Tx
-    from shared.web.auth import Caller
-
-
-def hats_of(match: Match, caller: Caller) -> frozenset[str]:
-    """The caller's parts in this match."""
-    row = match.row
-    invited = [f.institution_id for f in match.facilitators]
-    return caller.hats(beneficiary=[row.beneficiary_id], provider=[row.provider_id], facilitator=invited)
-
-
-def side_of(match: Match, caller: Caller) -> str:
-    """The side the caller is on; it has been checked that it is on one."""
-    return SIDES[0] if caller.institution_id == match.row.beneficiary_id else SIDES[1]
 
 
 def move(match: Match, status: str, now: datetime) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from services.matching.tables import NeedRow
     from shared.messaging.transaction import Tx
 
-BATCH = 500
 PAGE = 200
 MOST_PAIRS = 5_000
 """More new offers x open needs than this are not compared one by one: each open need is ranked once instead."""
@@ -24,9 +23,9 @@ STEP = 20
 Causes = dict[UUID, str | None]
 
 
-async def absorb(tx: Tx, ranker: Ranker) -> int:
+async def absorb(tx: Tx, ranker: Ranker, limit: int) -> int:
     """Takes a batch of changes from the queue; what they concern goes back into it as needs."""
-    taken = await queue.take_supply(tx, BATCH)
+    taken = await queue.take_supply(tx, limit)
     of = {kind: {subject: cause for k, subject, cause in taken if k == kind} for kind in _KINDS}
     if of[queue.RELOAD]:
         await ranker.load(tx)

@@ -8,8 +8,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from services.matching.commands.answers import facts_of
-from services.matching.commands.moves import hats_of
 from services.matching.domain import facilitators as invitations
 from services.matching.domain.matches import LIFECYCLE
 from services.matching.states import beneficiary_of, facilitators_of, provider_of
@@ -147,15 +145,15 @@ def show(match: Match, caller: Caller) -> MatchOut:
 
 def show_whole(match: Match, caller: Caller, messages: Iterable[MessageRow]) -> MatchDetail:
     """The match with its messages, which only its parties read."""
-    party = bool(hats_of(match, caller) - caller.roles)
+    party = bool(match.hats(caller) - caller.roles)
     written = [MessageOut(side=m.side, text=m.text, at=m.at) for m in messages] if party else []
     return MatchDetail(**dict(show(match, caller)), messages=written)
 
 
 def _actions(match: Match, caller: Caller) -> list[str]:
     """State changes of the match, and of the caller's own invitation."""
-    row, hats = match.row, hats_of(match, caller)
-    actions = LIFECYCLE.actions(row.status, facts_of(row), hats, can_sign=caller.can_sign)
+    row, hats = match.row, match.hats(caller)
+    actions = LIFECYCLE.actions(row.status, match.facts, hats, can_sign=caller.can_sign)
     invitation = match.facilitator(caller.institution_id) if caller.institution_id else None
     if invitation is not None:
         actions += invitations.LIFECYCLE.actions(invitation.status, invitations.InvitationFacts(row.status), hats)

@@ -10,6 +10,7 @@ from sqlalchemy import Select, exists, or_, select
 from sqlmodel import col
 
 from services.matching.domain.facilitators import DECLINED
+from services.matching.domain.matches import BENEFICIARY, PROVIDER, MatchFacts
 from services.matching.tables import EngagementRow, ExplanationRow, FacilitatorRow, MatchRow, MessageRow, NeedRow
 from shared.data.keyset import page
 from shared.ops.ids import new_id
@@ -30,6 +31,20 @@ class Match:
 
     row: MatchRow
     facilitators: list[FacilitatorRow] = field(default_factory=list)
+
+    @property
+    def facts(self) -> MatchFacts:
+        """What the state table looks at."""
+        return MatchFacts(self.row.beneficiary_answer, self.row.provider_answer, tuple(self.row.confirmations))
+
+    def hats(self, caller: Caller) -> frozenset[str]:
+        """The caller's parts in this match."""
+        invited = [f.institution_id for f in self.facilitators]
+        return caller.hats(beneficiary=[self.row.beneficiary_id], provider=[self.row.provider_id], facilitator=invited)
+
+    def side(self, caller: Caller) -> str:
+        """The side of a caller that is a principal."""
+        return BENEFICIARY if caller.institution_id == self.row.beneficiary_id else PROVIDER
 
     def facilitator(self, institution_id: UUID) -> FacilitatorRow | None:
         """The invitation of this institution, if there is one."""

@@ -7,6 +7,7 @@ very address that was checked. Registries: IANA IPv4 and IPv6 special-purpose ad
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -32,6 +33,10 @@ _NOT_PUBLIC_4 = tuple(
 )
 _NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")))
 _LOCALHOST = IPv4Address("127.0.0.1")
+_HTTPS_PORT = 443
+_PORTS = frozenset({None, *range(1, 65_536)})
+_AUTHORITY = re.compile(r"^[^/]*//([^/?#]*).*$", re.DOTALL)
+_HOST = re.compile(r"(?<=^https://)[^/?#:@\[\]]+|(?<=^http://)[^/?#:@\[\]]+", re.IGNORECASE)
 
 
 class Forbidden(Exception):  # noqa: N818 (an answer to a user, not a defect)
@@ -89,6 +94,12 @@ def literal(host: str) -> Address | None:
         return None
 
 
+def _plain_host(found: re.Match[str]) -> str:
+    """The dotted form of an IPv4 address in another spelling, which httpx would refuse; other hosts as they are."""
+    address = literal(found[0])
+    return str(address) if isinstance(address, IPv4Address) else found[0]
+
+
 @dataclass(frozen=True)
 class Guard:
     """`allowed` are networks that the operator opens; `http_allowed` lets plain http go there (embedded mode)."""
@@ -106,23 +117,22 @@ class Guard:
     async def target(self, url: str) -> Target:
         """For a request. Raises `Forbidden` or `Unresolvable`."""
         parsed = self._parsed(url)
-        addresses = await self._addresses(parsed.raw_host.decode("ascii"), parsed.port or 443)
+        addresses = await self._addresses(parsed.raw_host.decode("ascii"), parsed.port or _HTTPS_PORT)
         self._judge(parsed, addresses)
         return Target(parsed, addresses[0])
 
     def _parsed(self, url: str) -> httpx.URL:
         if any(ord(char) <= 0x20 or ord(char) == 0x7F or char == "\\" for char in url):  # noqa: PLR2004 (ASCII control)
             raise Forbidden("The URL holds a space, a control character or a backslash.")
+        if "@" in _AUTHORITY.sub(r"\1", url):
+            raise Forbidden("The URL must not hold a user name or password.")
         try:
-            parsed = httpx.URL(url)
-            host = parsed.raw_host
+            parsed = httpx.URL(_HOST.sub(_plain_host, url))
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise Forbidden("This is not a URL.") from error
         if parsed.scheme not in ("https", "http") or (parsed.scheme == "http" and not self.http_allowed):
             raise Forbidden("The URL must start with https://.")
-        if parsed.userinfo or "@" in parsed.netloc.decode("ascii", "replace"):
-            raise Forbidden("The URL must not hold a user name or password.")
-        if not host or parsed.port == 0:
+        if not parsed.raw_host or parsed.port not in _PORTS:
             raise Forbidden("The URL has no host or port that could be called.")
         return parsed
 
@@ -130,8 +140,8 @@ class Guard:
         named = literal(host)
         if named is not None:
             return [named]
-        if host.rstrip(".").lower() == "localhost" and self._is_allowed(_LOCALHOST):
-            return [_LOCALHOST]  # no resolver is asked, and ::1 stays out of the way
+        if host.rstrip(".").lower().rpartition(".")[2] == "localhost":
+            return [_LOCALHOST]  # RFC 6761; no resolver is asked, and ::1 stays out of the way
         return await resolve(host, port)
 
     def _judge(self, url: httpx.URL, addresses: Sequence[Address]) -> None:

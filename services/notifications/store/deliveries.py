@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from shared.web.auth import Caller
     from shared.web.paging import PageQuery
 
+# the table class as SQL columns: SQLModel declares the types of the values
+_delivery: Any = DeliveryRow
+_webhook: Any = WebhookRow
 # per webhook only as many as it may still have in hand, so that a slow one cannot fill all places
 _CLAIM = text("""
     update delivery set lease_id = :lease_id, lease_until = :lease_until
@@ -67,18 +70,18 @@ async def list_page(
     tx: Tx, webhook_id: UUID, query: PageQuery, *, status: str | None
 ) -> tuple[list[DeliveryRow], str | None]:
     """Deliveries of a webhook that the caller may see, newest first."""
-    rows = select(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id)  # type: ignore[arg-type]
+    rows = select(_delivery).where(_delivery.webhook_id == webhook_id)
     if status is not None:
-        rows = rows.where(DeliveryRow.status == status)  # type: ignore[arg-type]
-    return await page(tx.session, rows, [DeliveryRow.id], query, descending=True)  # type: ignore[list-item]
+        rows = rows.where(_delivery.status == status)
+    return await page(tx.session, rows, [_delivery.id], query, descending=True)
 
 
 async def get_visible(tx: Tx, caller: Caller, delivery_id: UUID) -> DeliveryRow:
     """404 when it is absent or of another institution's webhook."""
-    rows = select(DeliveryRow).join(WebhookRow, WebhookRow.id == DeliveryRow.webhook_id)  # type: ignore[arg-type]
+    rows = select(_delivery).join(WebhookRow, _webhook.id == _delivery.webhook_id)
     if not caller.is_operator:
-        rows = rows.where(WebhookRow.institution_id == caller.institution_id)  # type: ignore[arg-type]
-    row: DeliveryRow | None = await tx.session.scalar(rows.where(DeliveryRow.id == delivery_id))  # type: ignore[arg-type]
+        rows = rows.where(_webhook.institution_id == caller.institution_id)
+    row: DeliveryRow | None = await tx.session.scalar(rows.where(_delivery.id == delivery_id))
     if row is None:
         raise not_found("delivery")
     return row
@@ -109,20 +112,20 @@ async def claim(
 
 async def extend(session: AsyncSession, lease_id: UUID, ids: Sequence[UUID], until: datetime) -> None:
     """Keeps the claims on what is still on its way."""
-    mine = update(DeliveryRow).where(DeliveryRow.id.in_(ids), DeliveryRow.lease_id == lease_id)  # type: ignore[attr-defined, arg-type]
+    mine = update(DeliveryRow).where(_delivery.id.in_(ids), _delivery.lease_id == lease_id)
     await session.execute(mine.values(lease_until=until))
 
 
 async def record(session: AsyncSession, delivery_id: UUID, lease_id: UUID, values: dict[str, Any]) -> bool:
     """Writes what came of an attempt; False when the claim was lost meanwhile."""
-    mine = update(DeliveryRow).where(DeliveryRow.id == delivery_id, DeliveryRow.lease_id == lease_id)  # type: ignore[arg-type]
+    mine = update(DeliveryRow).where(_delivery.id == delivery_id, _delivery.lease_id == lease_id)
     result: Any = await session.execute(mine.values(**values, lease_id=None, lease_until=None))
     return bool(result.rowcount)
 
 
 async def close_open(session: AsyncSession, webhook_id: UUID) -> None:
     """Nothing more is sent by itself to a webhook that is disabled; each can be replayed."""
-    opened = update(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id, DeliveryRow.status.in_(OPEN_DELIVERIES))  # type: ignore[arg-type, attr-defined]
+    opened = update(DeliveryRow).where(_delivery.webhook_id == webhook_id, _delivery.status.in_(OPEN_DELIVERIES))
     await session.execute(opened.values(status=EXHAUSTED, next_attempt_at=None))
 
 

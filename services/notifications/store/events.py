@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import ColumnElement, false, func, or_, select
+from sqlalchemy import any_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.notifications.domain.happening import PARTIES, PRIVATE, PUBLIC
@@ -16,29 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from shared.messaging.transaction import Tx
     from shared.web.auth import Caller
     from shared.web.paging import PageQuery
 
+# the table class as SQL columns: SQLModel declares the types of the values
+_event: Any = EventRow
+
 
 async def add(session: AsyncSession, values: dict[str, Any]) -> int | None:
     """Keeps an event; None when it is here already."""
     row = insert(EventRow).values(values).on_conflict_do_nothing(index_elements=["source", "event_id"])
-    return await session.scalar(row.returning(EventRow.id))  # type: ignore[call-overload]
+    kept: int | None = await session.scalar(row.returning(_event.id))
+    return kept
 
 
 async def is_restated(session: AsyncSession, name: str, subject: str, version: int, sequence: str) -> bool:
     """Whether an earlier epoch has said the same of the same version: then a snapshot says it again."""
-    same = select(
-        EventRow.id
-    ).where(  # type: ignore[call-overload]
-        EventRow.subject == subject,
-        EventRow.version == version,
-        EventRow.name == name,
-        EventRow.sequence < sequence[:5],
+    same = select(_event.id).where(
+        _event.subject == subject,
+        _event.version == version,
+        _event.name == name,
+        _event.sequence < sequence[:5],
     )
     return await session.scalar(select(same.exists())) or False
 
@@ -49,23 +51,24 @@ async def get(session: AsyncSession, row_id: int) -> EventRow | None:
 
 
 def _visible(caller: Caller) -> ColumnElement[bool]:
+    """Public events, those of the own institution, and for staff all but private ones."""
+    seen: Any = _event.visibility == PUBLIC
     if caller.is_staff:
-        return EventRow.visibility != PRIVATE  # type: ignore[return-value]
-    mine: Any = false()
-    if caller.institution_id is not None:
-        mine = (EventRow.visibility == PARTIES) & EventRow.parties.any(caller.institution_id)  # type: ignore[attr-defined]
-    return or_(EventRow.visibility == PUBLIC, mine)  # type: ignore[arg-type]
+        seen = _event.visibility != PRIVATE
+    elif caller.institution_id is not None:
+        seen = or_(seen, (_event.visibility == PARTIES) & (caller.institution_id == any_(_event.parties)))
+    return cast("ColumnElement[bool]", seen)
 
 
 async def thread(tx: Tx, caller: Caller, correlation: str, query: PageQuery) -> tuple[list[EventRow], str | None]:
     """The visible events of a thread, oldest first."""
-    rows = select(EventRow).where(EventRow.correlation == correlation, _visible(caller))  # type: ignore[arg-type]
-    return await page(tx.session, rows, [EventRow.time, EventRow.id], query)  # type: ignore[list-item]
+    rows = select(_event).where(_event.correlation == correlation, _visible(caller))
+    return await page(tx.session, rows, [_event.time, _event.id], query)
 
 
 async def knows_thread(tx: Tx, caller: Caller, correlation: str) -> bool:
     """Whether the caller may see anything of it."""
-    found = select(EventRow.id).where(EventRow.correlation == correlation, _visible(caller))  # type: ignore[call-overload]
+    found = select(_event.id).where(_event.correlation == correlation, _visible(caller))
     return await tx.session.scalar(select(found.exists())) or False
 
 
@@ -73,27 +76,27 @@ async def feed(
     session: AsyncSession, caller: Caller, names: Sequence[str], after: int, upto: int, limit: int
 ) -> list[EventRow]:
     """Stamped events behind `after` up to `upto` that the caller may see, in feed order."""
-    rows = select(EventRow).where(EventRow.position > after, EventRow.position <= upto, _visible(caller))  # type: ignore[operator, arg-type]
+    rows = select(_event).where(_event.position > after, _event.position <= upto, _visible(caller))
     if names:
-        rows = rows.where(EventRow.name.in_(names))  # type: ignore[attr-defined]
-    return list(await session.scalars(rows.order_by(EventRow.position).limit(limit)))  # type: ignore[arg-type]
+        rows = rows.where(_event.name.in_(names))
+    return list(await session.scalars(rows.order_by(_event.position).limit(limit)))
 
 
 async def first_kept(session: AsyncSession, kept_since: datetime) -> int | None:
     """The position of the oldest event that the feed still gives; None when there is none."""
-    return await session.scalar(select(func.min(EventRow.position)).where(EventRow.stamped_at >= kept_since))  # type: ignore[arg-type, operator]
+    return await session.scalar(select(func.min(_event.position)).where(_event.stamped_at >= kept_since))
 
 
 async def stamped_at(session: AsyncSession, position: int) -> datetime | None:
     """When the event at this position was stamped."""
-    return await session.scalar(select(EventRow.stamped_at).where(EventRow.position == position))  # type: ignore[call-overload]
+    return await session.scalar(select(_event.stamped_at).where(_event.position == position))
 
 
 async def unstamped(session: AsyncSession, limit: int) -> list[Row[Any]]:
     """Committed events without a place in the feed, oldest first, with what webhooks are filtered by."""
-    e = EventRow
+    e = _event
     columns = (e.id, e.event_id, e.name, e.visibility, e.parties, e.countries, e.institutions, e.isic)
-    rows = select(*columns).where(e.position.is_(None), e.visibility != PRIVATE).order_by(e.id).limit(limit)  # type: ignore[call-overload, union-attr]
+    rows = select(*columns).where(e.position.is_(None), e.visibility != PRIVATE).order_by(e.id).limit(limit)
     return list((await session.execute(rows)).all())
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from shared.web.auth import Caller
     from shared.web.paging import PageQuery
 
+# the table class as SQL columns: SQLModel declares the types of the values
+_entry: Any = InboxEntryRow
+_mark: Any = ReadMarkRow
+
 
 def dead_letter_source(number: int) -> str:
     """`source` and `subject` of the entry about a dead letter: records with the same `ce_id` are told apart."""
@@ -44,7 +48,7 @@ async def add(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _mine(caller: Caller) -> Select[Any]:
-    return select(InboxEntryRow).where(InboxEntryRow.recipient.in_(recipients_of(caller)))  # type: ignore[attr-defined]
+    return select(_entry).where(_entry.recipient.in_(recipients_of(caller)))
 
 
 def _unread(rows: Select[Any], sub: str) -> Select[Any]:
@@ -52,7 +56,7 @@ def _unread(rows: Select[Any], sub: str) -> Select[Any]:
 
 
 def _marked(sub: str) -> Any:  # noqa: ANN401 (an SQL condition)
-    return select(ReadMarkRow.sub).where(ReadMarkRow.sub == sub, ReadMarkRow.entry_id == InboxEntryRow.id).exists()  # type: ignore[call-overload]
+    return select(_mark.sub).where(_mark.sub == sub, _mark.entry_id == _entry.id).exists()
 
 
 async def list_page(
@@ -62,7 +66,7 @@ async def list_page(
     rows = _mine(caller)
     if unread is not None:
         rows = _unread(rows, caller.sub) if unread else rows.where(_marked(caller.sub))
-    return await page(tx.session, rows, [InboxEntryRow.id], query, descending=True)  # type: ignore[list-item]
+    return await page(tx.session, rows, [_entry.id], query, descending=True)
 
 
 async def count_unread(tx: Tx, caller: Caller) -> int:
@@ -73,16 +77,16 @@ async def count_unread(tx: Tx, caller: Caller) -> int:
 
 async def read_at(session: AsyncSession, sub: str, ids: Iterable[UUID]) -> dict[UUID, datetime]:
     """When this caller read these entries."""
-    marks = select(ReadMarkRow).where(ReadMarkRow.sub == sub, ReadMarkRow.entry_id.in_(ids))  # type: ignore[attr-defined, arg-type]
+    marks = select(_mark).where(_mark.sub == sub, _mark.entry_id.in_(ids))
     return {mark.entry_id: mark.read_at for mark in await session.scalars(marks)}
 
 
 async def get_visible(session: AsyncSession, caller: Caller, entry_id: UUID) -> InboxEntryRow:
     """An entry addressed to the caller; 404 else."""
-    row = await session.scalar(_mine(caller).where(InboxEntryRow.id == entry_id))  # type: ignore[arg-type]
+    row: InboxEntryRow | None = await session.scalar(_mine(caller).where(_entry.id == entry_id))
     if row is None:
         raise not_found("inbox entry")
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 async def mark_read(tx: Tx, sub: str, entry_id: UUID) -> None:
@@ -93,7 +97,7 @@ async def mark_read(tx: Tx, sub: str, entry_id: UUID) -> None:
 
 async def stream(session: AsyncSession, caller: Caller, after: int, upto: int, limit: int) -> list[InboxEntryRow]:
     """Stamped entries of the caller behind `after`, in order."""
-    position: Any = InboxEntryRow.position
+    position: Any = _entry.position
     rows = _mine(caller).where(position > after, position <= upto).order_by(position).limit(limit)
     return list(await session.scalars(rows))
 
@@ -101,6 +105,6 @@ async def stream(session: AsyncSession, caller: Caller, after: int, upto: int, l
 async def untold_dead_letters(session: AsyncSession, limit: int) -> list[Row[Any]]:
     """Dead letters of this service of which the operator has not been told yet."""
     letter = KERNEL.inbox.dead_letters
-    told = select(InboxEntryRow.id).where(InboxEntryRow.source == func.concat("dead_letters/", letter.c.id))  # type: ignore[call-overload]
+    told = select(_entry.id).where(_entry.source == func.concat("dead_letters/", letter.c.id))
     rows = select(letter).where(letter.c.redriven_at.is_(None), ~told.exists()).order_by(letter.c.id).limit(limit)
     return list((await session.execute(rows)).all())

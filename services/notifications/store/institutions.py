@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+# the table class as SQL columns: SQLModel declares the types of the values
+_institution: Any = InstitutionRow
+
 
 async def apply(
     session: AsyncSession, institution_id: UUID, *, name: str, country: str | None, languages: list[str], sequence: str
@@ -22,7 +25,7 @@ async def apply(
     """The newest state wins, in whatever order the events come."""
     values = {"name": name, "country": country, "languages": languages, "sequence": sequence}
     row = insert(InstitutionRow).values(id=institution_id, **values)
-    newer = InstitutionRow.sequence < row.excluded.sequence
+    newer = _institution.sequence < row.excluded.sequence
     await session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values, where=newer))
 
 
@@ -31,7 +34,7 @@ async def names(session: AsyncSession, ids: Iterable[str]) -> dict[str, tuple[st
     wanted = [UUID(one) for one in ids]
     if not wanted:
         return {}
-    rows = select(InstitutionRow).where(InstitutionRow.id.in_(wanted))  # type: ignore[attr-defined]
+    rows = select(_institution).where(_institution.id.in_(wanted))
     return {str(row.id): (row.name, row.country) for row in await session.scalars(rows)}
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+# the table class as SQL columns: SQLModel declares the types of the values
+_position: Any = PositionRow
 FEED, INBOX = "feed", "inbox"
 
 _STAMP_EVENTS = text("""
@@ -37,17 +39,17 @@ _ADVANCE = text("update position set last = last + :by where name = :name")
 
 async def last(session: AsyncSession, name: str) -> int:
     """The last position given out."""
-    return await session.scalar(select(PositionRow.last).where(PositionRow.name == name)) or 0  # type: ignore[call-overload]
+    return await session.scalar(select(_position.last).where(_position.name == name)) or 0
 
 
 async def lasts(session: AsyncSession) -> dict[str, int]:
     """Both counters."""
-    return {row.name: row.last for row in await session.scalars(select(PositionRow))}
+    return {row.name: row.last for row in await session.scalars(select(_position))}
 
 
 async def lock(session: AsyncSession, name: str) -> int:
     """The last position, which stays the last until this transaction ends. Lock order: counter before webhook rows."""
-    row = select(PositionRow.last).where(PositionRow.name == name).with_for_update()  # type: ignore[call-overload]
+    row = select(_position.last).where(_position.name == name).with_for_update()
     found: int = (await session.execute(row)).scalar_one()
     return found
 

@@ -22,20 +22,23 @@ if TYPE_CHECKING:
     from shared.web.auth import Caller
     from shared.web.paging import PageQuery
 
+# the table class as SQL columns: SQLModel declares the types of the values
+_webhook: Any = WebhookRow
+
 
 def _visible(caller: Caller) -> Select[Any]:
-    rows = select(WebhookRow)
-    return rows if caller.is_operator else rows.where(WebhookRow.institution_id == caller.institution_id)  # type: ignore[arg-type]
+    rows = select(_webhook)
+    return rows if caller.is_operator else rows.where(_webhook.institution_id == caller.institution_id)
 
 
 async def get_visible(tx: Tx, caller: Caller, webhook_id: UUID) -> WebhookRow:
     """404 when it is absent or another institution's."""
-    return await _one(tx, _visible(caller).where(WebhookRow.id == webhook_id))  # type: ignore[arg-type]
+    return await _one(tx, _visible(caller).where(_webhook.id == webhook_id))
 
 
 async def lock_visible(tx: Tx, caller: Caller, webhook_id: UUID) -> WebhookRow:
     """The same, locked and as it is now."""
-    rows = _visible(caller).where(WebhookRow.id == webhook_id)  # type: ignore[arg-type]
+    rows = _visible(caller).where(_webhook.id == webhook_id)
     return await _one(tx, rows.with_for_update().execution_options(populate_existing=True))
 
 
@@ -48,7 +51,7 @@ async def _one(tx: Tx, rows: Select[Any]) -> WebhookRow:
 
 async def lock(tx: Tx, webhook_id: UUID) -> WebhookRow:
     """For the service's own work."""
-    return await _one(tx, select(WebhookRow).where(WebhookRow.id == webhook_id).with_for_update())  # type: ignore[arg-type]
+    return await _one(tx, select(_webhook).where(_webhook.id == webhook_id).with_for_update())
 
 
 async def list_page(
@@ -57,16 +60,16 @@ async def list_page(
     """Newest first."""
     rows = _visible(caller)
     if status is not None:
-        rows = rows.where(WebhookRow.status == status)  # type: ignore[arg-type]
-    return await page(tx.session, rows, [WebhookRow.id], query, descending=True)  # type: ignore[list-item]
+        rows = rows.where(_webhook.status == status)
+    return await page(tx.session, rows, [_webhook.id], query, descending=True)
 
 
 async def enabled(session: AsyncSession) -> list[WebhookRow]:
     """All that want events."""
-    return list(await session.scalars(select(WebhookRow).where(WebhookRow.status == ENABLED)))  # type: ignore[arg-type]
+    return list(await session.scalars(select(_webhook).where(_webhook.status == ENABLED)))
 
 
 async def failing_since(tx: Tx, before: datetime, limit: int) -> list[WebhookRow]:
     """Enabled ones whose deliveries have ended without success for too long, locked."""
-    rows = select(WebhookRow).where(WebhookRow.status == ENABLED, WebhookRow.exhausted_since <= before)  # type: ignore[arg-type, operator]
+    rows = select(_webhook).where(_webhook.status == ENABLED, _webhook.exhausted_since <= before)
     return list(await tx.session.scalars(rows.limit(limit).with_for_update(skip_locked=True)))

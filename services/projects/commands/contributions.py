@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
@@ -76,10 +77,11 @@ async def deliver(
     """The giver delivered a part, or all that remained."""
     contribution = await contributions.lock_visible(tx, caller, contribution_id)
     _step(contribution, "deliver", caller, if_match)
-    check_not_future(body.delivered_on, tx.clock.today(), "/delivered_on")
+    delivered_on = body.delivered_on or tx.clock.today()
+    check_not_future(delivered_on, tx.clock.today(), "/delivered_on")
     _check_amount(body.amount, contribution.row.currency)
     part = rules.part_to_deliver(contribution.row, contribution.deliveries, body.quantity, body.amount)
-    delivery = _delivery(contribution, part, body)
+    delivery = _delivery(contribution, part, delivered_on)
     tx.session.add(delivery)
     contribution.deliveries.append(delivery)
     return _judged(tx, contribution, ContributionDelivered)
@@ -94,7 +96,7 @@ def _check_amount(amount: Decimal | None, currency: str | None) -> None:
         raise Invalid("/amount", f"Has more decimals than {currency}", "amount_too_precise")
 
 
-def _delivery(contribution: Contribution, part: Decimal, body: DeliverIn) -> DeliveryRow:
+def _delivery(contribution: Contribution, part: Decimal, delivered_on: date) -> DeliveryRow:
     row = contribution.row
     cash = row.kind == "cash"
     return DeliveryRow(
@@ -103,7 +105,7 @@ def _delivery(contribution: Contribution, part: Decimal, body: DeliverIn) -> Del
         position=len(contribution.deliveries),
         quantity=None if cash else part,
         amount=Decimal(amount_text(part, row.currency)) if cash and row.currency else None,
-        delivered_on=body.delivered_on,
+        delivered_on=delivered_on,
         status="delivered",
     )
 

@@ -13,6 +13,7 @@ from services.projects.states import project_state
 from services.projects.store import institutions, projects
 from services.projects.store.projects import Project
 from shared.events.projects import PartnerRoleChanged
+from shared.lifecycle import Invalid
 from shared.messaging.transaction import Tx
 from shared.web.auth import Caller
 from shared.web.problems import not_found
@@ -44,8 +45,16 @@ async def leave(
     others = [role for role in project.roles if role is not period]
     roles.check_no_overlap(others, institution_id, body.role, period.from_on, body.to)
     period.to_on = body.to
-    period.reason = check_reason(body.reason_code, body.text) if body.reason_code else None
+    period.reason = _reason(body)
     return _changed(tx, project, period.reason)
+
+
+def _reason(body: LeaveIn) -> dict[str, str | None] | None:
+    if body.reason_code is not None:
+        return check_reason(body.reason_code, body.text)
+    if body.text:
+        raise Invalid("/reason_code", "Required with a text", "missing")
+    return None
 
 
 def _changed(tx: Tx, project: Project, reason: dict[str, str | None] | None) -> Project:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import NoReturn, Protocol, TypeVar
 from uuid import UUID
 
+from services.projects.domain.projects import RUNNING
 from shared.lifecycle import Guard, Invalid, Lifecycle, Refused, Step
 from shared.reference.vocabulary import ContributionKind
 
@@ -58,7 +59,7 @@ def facts_of(project_status: str, deliveries: Iterable[Delivery]) -> Contributio
 _NOT_COMPLETED: Guard[ContributionFacts] = Guard(
     "invalid_transition",
     "The project has ended.",
-    lambda facts: facts.project_status in {"pipeline", "agreed", "active", "suspended"},
+    lambda facts: facts.project_status in RUNNING,
 )
 _ACTIVE: Guard[ContributionFacts] = Guard(
     "invalid_transition", "The project is not active.", lambda facts: facts.project_status == "active"

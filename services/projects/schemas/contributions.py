@@ -46,9 +46,9 @@ def _error(name: str, code: str, message: str) -> InitErrorDetails:
 
 
 class DeliverIn(Body):
-    """A part, as `quantity` in kind or `amount` in cash; neither means all that remains."""
+    """A part, as `quantity` in kind or `amount` in cash; neither means all that remains. The day defaults to today."""
 
-    delivered_on: Day
+    delivered_on: Day | None = None
     quantity: Quantity | None = None
     amount: Amount | None = None
 

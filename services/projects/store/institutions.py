@@ -16,7 +16,7 @@ from shared.messaging.transaction import Tx
 
 async def known(tx: Tx, ids: Collection[UUID], *, lock: bool = False) -> dict[UUID, InstitutionRow]:
     """What is known of these institutions; `lock` keeps their status until the transaction ends."""
-    rows = select(InstitutionRow).where(col(InstitutionRow.id).in_(ids)).order_by(col(InstitutionRow.id))
+    rows = select(InstitutionRow).where(col(InstitutionRow.id).in_(list(ids))).order_by(col(InstitutionRow.id))
     if lock:
         rows = rows.with_for_update(read=True)
     found = await tx.session.scalars(rows.execution_options(populate_existing=True))
@@ -24,16 +24,26 @@ async def known(tx: Tx, ids: Collection[UUID], *, lock: bool = False) -> dict[UU
 
 
 async def mention(tx: Tx, named: Mapping[UUID, tuple[str | None, str | None]]) -> None:
-    """Make sure that a row exists for each, with name and country if given, unless registry's word is there."""
+    """Make sure that a row exists for each, with name and country if given, unless registry's word is there.
+
+    Rows that need nothing are not touched: an upsert would wait for whoever holds them, against the lock order.
+    """
+    here = await known(tx, named)
     for institution_id in sorted(named):
         name, country = named[institution_id]
-        row = insert(InstitutionRow).values(id=institution_id, name=name, country=country, sequence="")
-        if name is None:
-            await tx.session.execute(row.on_conflict_do_nothing())
-            continue
-        newer = {"name": name, "country": country}
-        placeholder = col(InstitutionRow.sequence) == ""
-        await tx.session.execute(row.on_conflict_do_update(index_elements=["id"], set_=newer, where=placeholder))
+        found = here.get(institution_id)
+        if found is None or (not found.sequence and name is not None):
+            await _place(tx, institution_id, name, country)
+
+
+async def _place(tx: Tx, institution_id: UUID, name: str | None, country: str | None) -> None:
+    row = insert(InstitutionRow).values(id=institution_id, name=name, country=country, sequence="")
+    if name is None:
+        await tx.session.execute(row.on_conflict_do_nothing())
+        return
+    newer = {"name": name, "country": country}
+    placeholder = col(InstitutionRow.sequence) == ""
+    await tx.session.execute(row.on_conflict_do_update(index_elements=["id"], set_=newer, where=placeholder))
 
 
 async def update(tx: Tx, institution_id: UUID, sequence: str, state: dict[str, Any]) -> bool:

@@ -33,7 +33,7 @@ async def create_capability(tx: TxDep, caller: CallerDep, body: CapabilityIn) ->
 
 
 @router.get("/capabilities", SIGNED_IN)
-async def list_capabilities(  # noqa: PLR0913 (one parameter per filter)
+async def list_capabilities(  # noqa: PLR0913, PLR0917 (one parameter per filter)
     tx: TxDep,
     caller: CallerDep,
     paging: Paging,

@@ -24,7 +24,7 @@ router = Router("centres")
 
 
 @router.get("/centres", SIGNED_IN)
-async def list_centres(  # noqa: PLR0913 (one parameter per filter)
+async def list_centres(
     tx: TxDep,
     caller: CallerDep,
     paging: Paging,

@@ -26,7 +26,7 @@ AsOf = Annotated[Day | None, Query(description="The day that counts; today when 
 
 
 @router.get("/countries", SIGNED_IN)
-async def list_countries(  # noqa: PLR0913 (one parameter per filter)
+async def list_countries(
     tx: TxDep,
     caller: CallerDep,
     paging: Paging,

@@ -33,14 +33,14 @@ async def register_institution(
     tx: TxDep,
     caller: CallerDep,
     body: InstitutionIn,
-    force: Annotated[bool, Query(description="Register it although a similar one exists")] = False,  # noqa: FBT002 (a query parameter)
+    force: Annotated[bool, Query(description="Register it although a similar one exists")] = False,
 ) -> InstitutionOut:
     """Registers an institution, unless it seems to be there already."""
     return await _show(tx, caller, await commands.register(tx, body, force=force))
 
 
 @router.get("/institutions", SIGNED_IN)
-async def list_institutions(  # noqa: PLR0913 (one parameter per filter)
+async def list_institutions(  # noqa: PLR0913, PLR0917 (one parameter per filter)
     tx: TxDep,
     caller: CallerDep,
     paging: Paging,

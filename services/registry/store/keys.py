@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 from sqlalchemy import select
@@ -58,4 +59,4 @@ async def superseded(session: AsyncSession, before: datetime) -> list[SigningKey
     """Served keys that a newer one replaced before that time, locked."""
     served = select(SigningKeyRow).where(col(SigningKeyRow.retired_at).is_(None))
     rows = list(await session.scalars(served.order_by(col(SigningKeyRow.created_at)).with_for_update(skip_locked=True)))
-    return [old for old, new in zip(rows, rows[1:], strict=False) if new.created_at < before]
+    return [old for old, new in pairwise(rows) if new.created_at < before]

@@ -43,7 +43,7 @@ def _visible_to(caller: Caller, kind: Any) -> Any:  # noqa: ANN401 (a SQL condit
 async def get_visible(tx: Tx, caller: Caller, kind: type[R], key: UUID, *, lock: bool = False) -> Owned[R]:
     """The row with its institution; `lock` takes the row, not the institution. Raises `not_found`."""
     rows = select(kind, InstitutionRow).join(InstitutionRow, col(InstitutionRow.id) == kind.institution_id)
-    rows = rows.where(kind.id == key)
+    rows = rows.where(col(kind.id) == key)
     if not caller.is_operator:
         rows = rows.where(_visible_to(caller, kind))
     if lock:
@@ -65,7 +65,7 @@ async def page(
     return await common.with_institutions(tx, found), after
 
 
-def _filtered(rows: Select[tuple[R]], kind: Any, filters: Filters) -> Select[tuple[R]]:  # noqa: ANN401 (a table class)
+def _filtered(rows: Select[R], kind: Any, filters: Filters) -> Select[R]:  # noqa: ANN401 (a table class)
     if filters.institution_id is not None:
         rows = rows.where(kind.institution_id == filters.institution_id)
     if filters.status:
@@ -77,15 +77,15 @@ def _filtered(rows: Select[tuple[R]], kind: Any, filters: Filters) -> Select[tup
     if filters.country is not None:
         rows = rows.where(_in_country(kind, filters.country))
     for word in (filters.q or "").split():
-        text = kind.summary if kind is CapabilityRow else kind.problem
-        rows = rows.where(or_(kind.title.icontains(word, autoescape=True), text.icontains(word, autoescape=True)))
+        told = col(CapabilityRow.summary if kind is CapabilityRow else NeedRow.problem)
+        rows = rows.where(or_(kind.title.icontains(word, autoescape=True), told.icontains(word, autoescape=True)))
     return rows
 
 
 def _in_country(kind: Any, country: str) -> Any:  # noqa: ANN401 (a SQL condition)
     if kind is NeedRow:
         return kind.country == country
-    return kind.institution_id.in_(select(InstitutionRow.id).where(col(InstitutionRow.country) == country))
+    return kind.institution_id.in_(select(col(InstitutionRow.id)).where(col(InstitutionRow.country) == country))
 
 
 async def due(tx: Tx, kind: type[R], status: str, day: str, today: date) -> list[Owned[R]]:

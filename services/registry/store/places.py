@@ -46,18 +46,20 @@ async def centres(
 
 async def known_centres(tx: Tx) -> set[UUID]:
     """The ids of all centres."""
-    return set(await tx.session.scalars(select(CentreRow.id)))
+    return set(await tx.session.scalars(select(col(CentreRow.id))))
 
 
 async def confirmations(tx: Tx) -> dict[tuple[str, str], date | None]:
     """What operators have said about scheduled ends: (country, group) to the day, None when called off."""
-    rows = await tx.session.execute(select(ConfirmationRow.country, ConfirmationRow.group, ConfirmationRow.leaves_on))
+    word = ConfirmationRow
+    rows = await tx.session.execute(select(col(word.country), col(word.group), col(word.leaves_on)))
     return {(country, group): leaves_on for country, group, leaves_on in rows}
 
 
 async def country_versions(tx: Tx) -> dict[str, int]:
     """Versions of those countries that are past their first."""
-    return {code: version for code, version in await tx.session.execute(select(CountryRow.code, CountryRow.version))}  # noqa: C416 (rows are no pairs)
+    rows = await tx.session.execute(select(col(CountryRow.code), col(CountryRow.version)))
+    return {row.code: row.version for row in rows}
 
 
 async def lock_country(tx: Tx, code: str) -> CountryRow:

@@ -25,7 +25,7 @@ async def get_visible(tx: Tx, caller: Caller, verification_id: UUID, *, lock: bo
 
 async def has_open(tx: Tx, institution_id: UUID) -> bool:
     """Whether one waits for its decision."""
-    waiting = select(VerificationRow.id).where(
+    waiting = select(col(VerificationRow.id)).where(
         col(VerificationRow.institution_id) == institution_id, col(VerificationRow.status) == "submitted"
     )
     return await tx.session.scalar(waiting) is not None

@@ -29,7 +29,11 @@ class DemoError(Exception):
     """The demo cannot go on; the message says why, in words for a person."""
 
 
-class Refusal(DemoError):
+class LateError(DemoError):
+    """An effect that should have followed did not show in time."""
+
+
+class RefusedError(DemoError):
     """A service said no; `status` and `problem` are its answer."""
 
     def __init__(self, call: str, status: int, problem: Json) -> None:
@@ -92,7 +96,7 @@ class Exchange:
             cursor = {"cursor": page["next"]}
 
     async def call(self, call: Call) -> httpx.Response:
-        """The answer, if it is a good one; raises `Refusal` for a no, `DemoError` when nobody answers."""
+        """The answer, if it is a good one; raises `RefusedError` for a no, `DemoError` when nobody answers."""
         why = ""
         for attempt in range(TRIES):
             try:
@@ -141,7 +145,7 @@ def _passing(response: httpx.Response) -> bool:
 def _good(call: Call, response: httpx.Response) -> httpx.Response:
     if response.is_success:
         return response
-    raise Refusal(str(call), response.status_code, _problem(response))
+    raise RefusedError(str(call), response.status_code, _problem(response))
 
 
 def _problem(response: httpx.Response) -> Json:
@@ -163,12 +167,12 @@ class Desk:
     name: str
     writes: int = 0
 
-    async def make(self, step: str, service: str, path: str, actor: Actor, body: Json, **params: Any) -> Json:  # noqa: ANN401, PLR0913
+    async def make(self, step: str, service: str, path: str, actor: Actor, body: Json, **params: Any) -> Json:  # noqa: ANN401
         """POST something new, once: the step names it for ever."""
         headers = {"Idempotency-Key": f"demo/{self.name}/{step}"}
         return await self._write(Call("POST", service, path, actor, body, params or None, headers))
 
-    async def change(self, step: str, service: str, path: str, actor: Actor, version: int, body: Json) -> Json:  # noqa: PLR0913
+    async def change(self, step: str, service: str, path: str, actor: Actor, version: int, body: Json) -> Json:
         """POST a state change of a resource that was seen in this version."""
         headers = {"Idempotency-Key": f"demo/{self.name}/{step}", "If-Match": f'"{version}"'}
         return await self._write(Call("POST", service, path, actor, body, headers=headers))
@@ -184,10 +188,10 @@ class Desk:
 
 
 async def wait_for(what: str, look: Callable[[], Awaitable[Found | None]]) -> Found:
-    """What `look` gives once it gives something; `DemoError` when that takes too long."""
+    """What `look` gives once it gives something; `LateError` when that takes too long."""
     deadline = time.monotonic() + WAIT_SECONDS
     while (found := await look()) is None:
         if time.monotonic() > deadline:
-            raise DemoError(f"waited {WAIT_SECONDS:g} s in vain for {what}")
+            raise LateError(f"waited {WAIT_SECONDS:g} s in vain for {what}")
         await asyncio.sleep(POLL_SECONDS)
     return found

@@ -1,4 +1,4 @@
-"""Registering the cast: found again by its external id, verified by four eyes, with an owner's key when one is needed."""
+"""Registering the cast: found by its external id, verified by four eyes, given an owner's key when one acts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ SCHEME = "DEMO"
 KEY_LIFE = timedelta(days=1)
 AT_ONCE = 6
 ANSWERS = {
-    "answers": {question.value: {"answer": True, "comment": "Public sources of the story"} for question in VerificationQuestion}
+    "answers": {
+        question.value: {"answer": True, "comment": "Public sources of the story"} for question in VerificationQuestion
+    }
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
-from shared.local.demo.client import Actor, DemoError, Desk, Json, Refusal, wait_for
+from shared.local.demo.client import Actor, DemoError, Desk, Json, RefusedError, wait_for
 from shared.local.demo.institutions import Directory
 from shared.local.demo.story import Project, Story, first_day
 from shared.reference.vocabulary import Role
@@ -142,8 +142,8 @@ async def _invite(scene: Scene, match: Json, inviting: Actor, name: str) -> Json
         match = await scene.desk.change(f"{step}/invite", "matching", path, inviting, match["version"], body)
         status = "invited"
     if status == "invited":
-        joining = await scene.owner(name)
-        match = await scene.desk.change(f"{step}/join", "matching", f"{path}/{guest}/join", joining, match["version"], {})
+        joining, path = await scene.owner(name), f"{path}/{guest}/join"
+        match = await scene.desk.change(f"{step}/join", "matching", path, joining, match["version"], {})
     return match
 
 
@@ -157,7 +157,7 @@ async def project_of(scene: Scene, match: Json) -> Json:
 async def _project(scene: Scene, project_id: str) -> Json | None:
     try:
         return await scene.read("projects", f"/projects/{project_id}")
-    except Refusal as error:
+    except RefusedError as error:
         if error.status != 404:  # noqa: PLR2004 (the event is still on its way)
             raise
         return None

@@ -5,6 +5,7 @@ Every step looks first at what is there, so that it may be repeated, and so that
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 from shared.local.demo.client import Actor, Json
@@ -75,8 +76,8 @@ async def _give_role(scene: Scene, plan: Project, position: int, project: Json) 
     institution_id = scene.id_of(partner.institution)
     for held in [h for h in _of(scene, partner, project) if h["to"] is None]:
         leaving: Json = {"role": partner.role, "to": held["from"]}
-        away = f"{path}/{institution_id}/leave"
-        project = await scene.desk.change(f"{step}/leave", "projects", away, scene.operator, project["version"], leaving)
+        away, version = f"{path}/{institution_id}/leave", project["version"]
+        project = await scene.desk.change(f"{step}/leave", "projects", away, scene.operator, version, leaving)
     body: Json = {"institution_id": institution_id, "role": partner.role, "from": from_day(scene, plan, partner.from_)}
     return await scene.desk.change(f"{step}/join", "projects", path, scene.operator, project["version"], body)
 
@@ -125,11 +126,20 @@ async def _move(scene: Scene, project: Json, action: str, actor: Actor, body: Js
 async def fill_ledger(scene: Scene, plan: Project, project_id: str) -> None:
     """Money and contributions in kind: agreed ones are committed, spent or given ones delivered and confirmed."""
     there = {found["description"]: found for found in await scene.children(f"/projects/{project_id}/contributions")}
-    given = plan.completed_on or scene.today
-    for share in plan.ledger:
-        await _contribute(scene, there, project_id, share.giver or "", _cash(scene, share), given if share.status == "spent" else None)
-    for gift in [gift for gift in scene.story.in_kind if gift.project == plan.id]:
-        await _contribute(scene, there, project_id, gift.party, _gift(scene, gift), given if gift.stage == "confirmed" else None)
+    gifts = [(share.giver or "", _cash(scene, share), share.status == "spent") for share in plan.ledger]
+    gifts += [
+        (i.party, _in_kind(scene, i), i.stage == "confirmed") for i in scene.story.in_kind if i.project == plan.id
+    ]
+    for giver, body, is_given in gifts:
+        gift = Gift(scene, project_id, giver, body)
+        found = there.get(body["description"]) or await gift.pledge()
+        if found["status"] == "pledged":
+            found = await gift.move(found, "commit", giver, {})
+        if found["status"] == "committed" and is_given:
+            day = plan.completed_on or scene.today
+            found = await gift.move(found, "deliver", giver, {"delivered_on": day.isoformat()})
+        if found["status"] == "delivered":
+            await gift.move(found, "confirm", scene.directory.names[found["receiver_id"]], {})
 
 
 def _cash(scene: Scene, share: Share) -> Json:
@@ -142,7 +152,7 @@ def _cash(scene: Scene, share: Share) -> Json:
     }
 
 
-def _gift(scene: Scene, gift: InKind) -> Json:
+def _in_kind(scene: Scene, gift: InKind) -> Json:
     return {
         "receiver_id": scene.id_of(gift.receiver),
         "resource_kind": gift.resource_kind,
@@ -153,24 +163,30 @@ def _gift(scene: Scene, gift: InKind) -> Json:
     }
 
 
-async def _contribute(  # noqa: PLR0913 (a contribution is many things)
-    scene: Scene, there: dict[str, Json], project_id: str, giver: str, body: Json, delivered_on: date | None
-) -> None:
-    found = there.get(body["description"])
-    step = f"{project_id}/gift/{body['description'].encode('ascii', 'replace').decode().replace(' ', '_')}"
-    if found is None:
-        path = f"/projects/{project_id}/contributions"
-        found = await scene.desk.make(step, "projects", path, await scene.owner(giver), body)
-    path = f"/contributions/{found['id']}"
-    if found["status"] == "pledged":
-        owner = await scene.owner(giver)
-        found = await scene.desk.change(f"{step}/commit", "projects", f"{path}/commit", owner, found["version"], {})
-    if found["status"] == "committed" and delivered_on:
-        owner, part = await scene.owner(giver), {"delivered_on": delivered_on.isoformat()}
-        found = await scene.desk.change(f"{step}/deliver", "projects", f"{path}/deliver", owner, found["version"], part)
-    if found["status"] == "delivered":
-        owner = await scene.owner(scene.directory.names[found["receiver_id"]])
-        await scene.desk.change(f"{step}/confirm", "projects", f"{path}/confirm", owner, found["version"], {})
+@dataclass(frozen=True)
+class Gift:
+    """One contribution on its way from pledge to confirmation."""
+
+    scene: Scene
+    project_id: str
+    giver: str
+    body: Json
+
+    @property
+    def _step(self) -> str:
+        words = "".join(char if char.isascii() and char.isalnum() else "_" for char in self.body["description"])
+        return f"{self.project_id}/gift/{words}"
+
+    async def pledge(self) -> Json:
+        """The promise."""
+        path, actor = f"/projects/{self.project_id}/contributions", await self.scene.owner(self.giver)
+        return await self.scene.desk.make(self._step, "projects", path, actor, self.body)
+
+    async def move(self, found: Json, action: str, name: str, body: Json) -> Json:
+        """The next state, by giver or receiver."""
+        path, actor = f"/contributions/{found['id']}/{action}", await self.scene.owner(name)
+        step = f"{self._step}/{action}"
+        return await self.scene.desk.change(step, "projects", path, actor, found["version"], body)
 
 
 async def reach_milestones(scene: Scene, plan: Project, project_id: str) -> None:
@@ -178,17 +194,15 @@ async def reach_milestones(scene: Scene, plan: Project, project_id: str) -> None
     there = {found["title"]: found for found in await scene.children(f"/projects/{project_id}/milestones")}
     leader = plan.names(Role.BENEFICIARY)[0]
     for number, milestone in enumerate(scene.story.milestones):
-        if milestone.project != plan.id or milestone.date is None:
-            continue
-        day, step = first_day(milestone.date).isoformat(), f"{project_id}/milestone/{number}"
-        found = there.get(milestone.title)
-        if found is None:
-            body: Json = {"title": milestone.title, "due_on": day}
-            path = f"/projects/{project_id}/milestones"
-            found = await scene.desk.make(step, "projects", path, await scene.owner(leader), body)
-        if found["status"] == "planned":
-            path, owner = f"/milestones/{found['id']}/reach", await scene.owner(leader)
-            await scene.desk.change(f"{step}/reach", "projects", path, owner, found["version"], {"reached_on": day})
+        if milestone.project == plan.id and milestone.date:
+            day, step = first_day(milestone.date).isoformat(), f"{project_id}/milestone/{number}"
+            found = there.get(milestone.title)
+            if found is None:
+                path, plans = f"/projects/{project_id}/milestones", {"title": milestone.title, "due_on": day}
+                found = await scene.desk.make(step, "projects", path, await scene.owner(leader), plans)
+            if found["status"] == "planned":
+                path, actor = f"/milestones/{found['id']}/reach", await scene.owner(leader)
+                await scene.desk.change(f"{step}/reach", "projects", path, actor, found["version"], {"reached_on": day})
 
 
 async def complete(scene: Scene, plan: Project, project_id: str) -> None:
@@ -203,16 +217,17 @@ async def complete(scene: Scene, plan: Project, project_id: str) -> None:
 
 
 async def _report(scene: Scene, plan: Project, project: Json) -> None:
-    path = f"/projects/{project['id']}/reports"
-    found = next((r for r in await scene.children(path) if r["kind"] == "completion"), None)
-    if found is None and plan.report:
-        body: Json = {"kind": "completion", **plan.report.model_dump()}
+    path, step = f"/projects/{project['id']}/reports", f"{project['id']}/report"
+    there = [found for found in await scene.children(path) if found["kind"] == "completion"]
+    if not there:
         actor = await scene.owner(plan.names(Role.PIVOTAL)[0])
-        found = await scene.desk.make(f"{project['id']}/report", "projects", path, actor, body)
-    for signature in [s for s in (found or {}).get("signatures", []) if s["signed_on"] is None]:
-        name = scene.directory.names[signature["institution_id"]]
-        step, away = f"{project['id']}/report/{signature['institution_id']}", f"/reports/{found['id']}/sign"
-        found = await scene.desk.change(step, "projects", away, await scene.owner(name), found["version"], {})
+        body: Json = {"kind": "completion", **(plan.report.model_dump() if plan.report else {})}
+        there = [await scene.desk.make(step, "projects", path, actor, body)]
+    report = there[0]
+    for signature in [s for s in report["signatures"] if s["signed_on"] is None]:
+        signer = await scene.owner(scene.directory.names[signature["institution_id"]])
+        signing, away = f"{step}/{signature['institution_id']}", f"/reports/{report['id']}/sign"
+        report = await scene.desk.change(signing, "projects", away, signer, report["version"], {})
 
 
 async def publish(scene: Scene, plan: Project, practice: Practice, project_id: str) -> Json:
@@ -232,12 +247,17 @@ async def publish(scene: Scene, plan: Project, practice: Practice, project_id: s
     return await scene.desk.make(f"{project_id}/practice", "projects", "/practices", actor, body)
 
 
-async def replicate(scene: Scene, plan: Project, practice: Json, project_id: str) -> None:
-    """Records that this project reuses somebody's practice."""
-    lineage = await scene.read("projects", f"/practices/{practice['id']}/lineage")
-    if project_id in {edge["to_project_id"] for edge in lineage["edges"]} or scene.story.replication is None:
-        return
-    how = scene.story.replication
-    body: Json = {"project_id": project_id, "adaptation": how.adaptation, "outcome": how.outcome}
-    path, actor = f"/practices/{practice['id']}/replications", await scene.owner(plan.names(Role.BENEFICIARY)[0])
-    await scene.desk.make(f"{project_id}/replication", "projects", path, actor, body)
+async def replicate(scene: Scene, plan: Project, practice: Json, project_id: str) -> str | None:
+    """Records that this project reuses somebody's practice; how that fares, as the lineage says."""
+    outcome = await _lineage(scene, practice, project_id)
+    if outcome is None and scene.story.replication:
+        body: Json = {"project_id": project_id, **scene.story.replication.model_dump(exclude={"project"})}
+        path, actor = f"/practices/{practice['id']}/replications", await scene.owner(plan.names(Role.BENEFICIARY)[0])
+        await scene.desk.make(f"{project_id}/replication", "projects", path, actor, body)
+        outcome = await _lineage(scene, practice, project_id)
+    return outcome
+
+
+async def _lineage(scene: Scene, practice: Json, project_id: str) -> str | None:
+    edges = (await scene.read("projects", f"/practices/{practice['id']}/lineage"))["edges"]
+    return next((str(edge["outcome"]) for edge in edges if edge["to_project_id"] == project_id), None)

@@ -1,0 +1,222 @@
+"""Plays the stories, several at once, and works out their figures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import httpx
+
+from shared.local.demo.client import Actor, DemoError, Desk, Exchange, Json
+from shared.local.demo.figures import Figure, Lists, figures
+from shared.local.demo.institutions import Directory
+from shared.local.demo.observed import Observed, observe
+from shared.local.demo.opening import Scene, agree_on, offer, open_directly, project_of, proposal, seek
+from shared.local.demo.story import Story, choose, load_all, number
+from shared.local.demo.timeline import Timeline, timelines
+from shared.local.demo.working import carry_out, publish, replicate
+
+Report = Callable[[str, str], None]
+"""Told the story's id and what it is doing; the id is empty for what concerns all of them."""
+
+STORIES_AT_ONCE = 4
+TIMEOUT_SECONDS = 30.0
+ANY_COUNTRY = "CHN"
+
+
+@dataclass
+class StoryResult:
+    """How one story went. `error` says in words why it did not get through."""
+
+    story: Story
+    seconds: float = 0.0
+    writes: int = 0
+    countries: list[str] = field(default_factory=list)
+    modality: str = ""
+    projects: list[Json] = field(default_factory=list)
+    timelines: list[Timeline] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def already_played(self) -> bool:
+        """Nothing had to be changed."""
+        return self.error is None and self.writes == 0
+
+    @property
+    def computed(self) -> list[Figure]:
+        """The figures that the system worked out."""
+        return [figure for figure in self.figures if figure.kind == "computed"]
+
+    @property
+    def from_source(self) -> list[Figure]:
+        """The figures that the source alone gives."""
+        return [figure for figure in self.figures if figure.kind == "source"]
+
+    @property
+    def red(self) -> list[Figure]:
+        """Those that differ, whoever worked them out."""
+        return [figure for figure in self.figures if not figure.equal]
+
+    @property
+    def events(self) -> int:
+        """How many events its threads have."""
+        return sum(line.times for timeline in self.timelines for line in timeline.lines)
+
+
+@dataclass
+class DemoResult:
+    """How all went."""
+
+    stories: list[StoryResult]
+    seconds: float
+
+    @property
+    def green(self) -> bool:
+        """Every story got through and no figure differs."""
+        return all(result.error is None and not result.red for result in self.stories)
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        played = [result for result in self.stories if result.error is None]
+        computed = sum(len(result.computed) for result in played)
+        red = sum(len(result.red) for result in played)
+        words = [f"{len(played)} of {len(self.stories)} real stories", f"{computed} figures computed, {red} red"]
+        if played and all(result.already_played for result in played):
+            words.append("already played, nothing changed")
+        return f"Demo: {', '.join(words)}, {self.seconds:.0f} s."
+
+
+def _quietly(story: str, doing: str) -> None:
+    """Nobody wants to know."""
+
+
+async def play_all(
+    endpoints: Mapping[str, str],
+    keys: Mapping[str, Mapping[str, Any]],
+    *,
+    stories: Sequence[str] | None = None,
+    report: Report = _quietly,
+) -> DemoResult:
+    """Plays the named stories (all, by default) on the system at `endpoints`.
+
+    `keys` are the platform's, by name: `operator` and `verifier`, as in `local.json`. Raises DemoError when nothing
+    can be played at all; what goes wrong within one story stands in its result.
+    """
+    begun = time.monotonic()
+    chosen = _chosen(stories)
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+        exchange = Exchange(dict(endpoints), http)
+        operator, verifier = (_platform(keys, name) for name in ("operator", "verifier"))
+        directory = Directory(exchange, operator, verifier)
+        cast = [institution for story in chosen for institution in story.cast]
+        report("", f"registering and verifying {len({one.slug for one in cast})} institutions")
+        today = await exchange.get("registry", f"/countries/{ANY_COUNTRY}", operator)
+        await directory.register(cast)
+        stage = Stage(directory, Lists(exchange, operator), report, date.fromisoformat(today["as_of"]))
+        results = await stage.play(chosen)
+    return DemoResult(sorted(results, key=lambda result: number(result.story)), time.monotonic() - begun)
+
+
+def _chosen(wanted: Sequence[str] | None) -> list[Story]:
+    try:
+        return choose(wanted or None)
+    except KeyError as error:
+        raise DemoError(f"There is no story {error.args[0]}; there are {', '.join(load_all())}.") from error
+
+
+def _platform(keys: Mapping[str, Mapping[str, Any]], name: str) -> Actor:
+    return Actor(name, keys[name]["client_id"], keys[name]["client_secret"])
+
+
+@dataclass
+class Stage:
+    """Where the stories of one run are played."""
+
+    directory: Directory
+    lists: Lists
+    report: Report
+    today: date
+    practices: dict[str, asyncio.Future[Json]] = field(default_factory=dict)
+    """By story: what others may replicate, as soon as it is published."""
+
+    async def play(self, stories: Sequence[Story]) -> list[StoryResult]:
+        """A few at once; those that others replicate come first, so nobody waits for one that cannot begin."""
+        self.practices = {story.id: asyncio.get_running_loop().create_future() for story in stories}
+        gate = asyncio.Semaphore(STORIES_AT_ONCE)
+        return await asyncio.gather(*(self._in_turn(gate, story) for story in stories))
+
+    async def _in_turn(self, gate: asyncio.Semaphore, story: Story) -> StoryResult:
+        async with gate:
+            begun = time.monotonic()
+            result = StoryResult(story, countries=story.countries)
+            scene = Scene(story, Desk(self.directory.exchange, story.id), self.directory, self.today)
+            try:
+                await self._perform(scene, result)
+                self.report(story.id, "done")
+            except DemoError as error:
+                result.error = str(error)
+                self.report(story.id, "failed")
+            finally:
+                self.practices[story.id].cancel()  # nothing happens when it has its result
+            result.seconds, result.writes = time.monotonic() - begun, scene.desk.writes
+            return result
+
+    async def _perform(self, scene: Scene, result: StoryResult) -> None:
+        observed = await self._enact(scene)
+        self.report(scene.story.id, "working out the figures")
+        result.figures = await figures(scene, observed, self.lists)
+        result.timelines = timelines(observed, self.directory.names)
+        result.modality = observed.seen[0].project["modality"]
+        result.projects = [seen.project for seen in observed.seen]
+
+    async def _enact(self, scene: Scene) -> Observed:
+        """The whole partnership; what is there already is only read."""
+        story, projects = scene.story, dict[str, str]()
+        need = match = None
+        if story.matched:
+            need, match = await self._open(scene)
+            projects[story.played[0].id] = match["project_id"]
+        for plan in story.played:
+            self.report(story.id, f"project “{plan.title}”")
+            if plan.id not in projects:
+                projects[plan.id] = (await open_directly(scene, plan))["id"]
+            await carry_out(scene, plan, projects[plan.id])
+        reuse = await self._share(scene, projects)
+        observed = await observe(scene, projects, need, match)
+        observed.reuse = reuse
+        return observed
+
+    async def _open(self, scene: Scene) -> tuple[Json, Json]:
+        self.report(scene.story.id, "capability and need")
+        capability, need = await offer(scene), await seek(scene)
+        self.report(scene.story.id, "waiting for the match")
+        match = await agree_on(scene, await proposal(scene, need, capability))
+        await project_of(scene, match)
+        return need, match
+
+    async def _share(self, scene: Scene, projects: dict[str, str]) -> str | None:
+        """Publishes the practice, and records the replication of another story's; how that one fares, if any."""
+        story = scene.story
+        plans = {plan.id: plan for plan in story.played}
+        if story.practice:
+            name = story.practice.project
+            self.practices[story.id].set_result(await publish(scene, plans[name], story.practice, projects[name]))
+        if story.replication and story.replication_of:
+            self.report(story.id, f"waiting for the practice of {story.replication_of}")
+            practice = await self._practice_of(story.replication_of)
+            name = story.replication.project
+            return await replicate(scene, plans[name], practice, projects[name])
+        return None
+
+    async def _practice_of(self, source: str) -> Json:
+        published = self.practices[source]
+        await asyncio.wait([published])
+        if published.cancelled():
+            raise DemoError(f"{source}, whose practice is replicated here, did not get through.")
+        return published.result()

@@ -1,0 +1,222 @@
+"""What a person sees of the demo: per story its timeline and its figures, then all stories in one table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from shared.local.demo.client import DemoError
+from shared.local.demo.figures import Figure
+from shared.local.demo.play import DemoResult, StoryResult, play_all
+from shared.local.demo.timeline import Line, Timeline
+
+WIDTH = 100
+DOING_SHOWN = 3
+
+
+async def play_and_show(
+    endpoints: Mapping[str, str],
+    keys: Mapping[str, Mapping[str, Any]],
+    *,
+    stories: Sequence[str] | None = None,
+    as_json: bool = False,
+) -> bool:
+    """Plays, prints (one JSON document with `as_json`), and tells whether everything was green."""
+    waiting = Console(stderr=True, width=_width(sys.stderr), highlight=False)
+    progress = Progress()
+    try:
+        with Live(get_renderable=progress.line, console=waiting, transient=True, refresh_per_second=8):
+            result = await play_all(endpoints, keys, stories=stories, report=progress.tell)
+    except DemoError as error:
+        waiting.print(Text(str(error), style="red"))
+        return False
+    if as_json:
+        sys.stdout.write(json.dumps(document(result), ensure_ascii=False, indent=2, default=str) + "\n")
+    else:
+        console = Console(width=_width(sys.stdout), highlight=False)
+        for part in pages(result):
+            console.print(part)
+    return result.green
+
+
+def _width(out: TextIO) -> int:
+    """As wide as the terminal, up to what reads well."""
+    return min(Console(file=out).width, WIDTH) if out.isatty() else WIDTH
+
+
+class Progress:
+    """The one line while it works: how many stories are done, what the others do."""
+
+    def __init__(self) -> None:
+        self.doing: dict[str, str] = {}
+        self.done = 0
+
+    def tell(self, story: str, doing: str) -> None:
+        """Called by the player."""
+        if doing in {"done", "failed"}:
+            self.doing.pop(story, None)
+            self.done += 1
+        else:
+            self.doing[story] = doing
+
+    def line(self) -> RenderableType:
+        """As it is now."""
+        now = [f"{story}: {doing}" if story else doing for story, doing in self.doing.items()]
+        shown = " · ".join(now[-DOING_SHOWN:])
+        return Text(f"{self.done} stories played · {shown}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def pages(result: DemoResult) -> Iterator[RenderableType]:
+    """Everything, story by story, and the summary at the end."""
+    for story in result.stories:
+        yield from page(story)
+    yield Text()
+    yield Rule("All stories", align="left", style="bold")
+    yield overview(result)
+    yield verdict(result)
+
+
+def page(result: StoryResult) -> Iterator[RenderableType]:
+    """One story."""
+    story = result.story
+    yield Text()
+    yield Rule(Text(f"{story.ref}  {story.title}", style="bold"), align="left", style="bold")
+    yield Text(f"{story.case.replace('_', '-')} · {', '.join(result.countries)} · {_how(result)}", style="dim")
+    if result.error:
+        yield Text(f"✗ Did not get through: {result.error}", style="red")
+        return
+    for timeline in result.timelines:
+        yield _titled(f"Timeline: {timeline.title}", timeline_table(timeline), f"thread {timeline.thread_id}")
+    yield _titled("Figures: by hand, and as the system computes them", figure_table(result.computed))
+    if result.from_source:
+        title = "Figures from the source alone (the exchange holds no such values)"
+        yield _titled(title, figure_table(result.from_source, computed="From its values"))
+    yield from _bullets("Notes", story.notes)
+    yield from _bullets("Where the sources differ", story.conflicts)
+    yield from _bullets("Sources", story.sources)
+
+
+def _how(result: StoryResult) -> str:
+    if result.already_played:
+        return f"played before, nothing changed · {result.seconds:.1f} s"
+    return f"{result.writes} steps in {result.seconds:.1f} s"
+
+
+def _titled(title: str, body: RenderableType, remark: str = "") -> RenderableType:
+    head = Text.assemble(("\n" + title, "bold cyan"), (f"  {remark}" if remark else "", "dim"))
+    return Group(head, Padding(body, (0, 0, 0, 2)))
+
+
+def _bullets(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:
+    if lines:
+        rows = Table.grid(padding=(0, 1))
+        for line in lines:
+            rows.add_row(Text("-", style="dim"), Text(line, style="dim"))
+        yield _titled(title, rows)
+
+
+def timeline_table(timeline: Timeline) -> Table:
+    """When it was recorded, on which day it happened (if that is known), who, what."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
+    table.add_column("Entered", no_wrap=True)
+    table.add_column("Happened", no_wrap=True)
+    table.add_column("Who", max_width=30)
+    table.add_column("What", ratio=1)
+    for line in timeline.lines:
+        table.add_row(line.recorded_at[11:19], line.happened_on or "", escape(line.who), Text(_what(line)))
+    return table
+
+
+def _what(line: Line) -> str:
+    return f"{line.what} ({line.times} times)" if line.times > 1 else line.what
+
+
+def figure_table(figures: Sequence[Figure], computed: str = "Computed") -> Table:
+    """Each figure twice, and whether both are equal: in colour, as a sign and in a word."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
+    table.add_column("Figure", ratio=1)
+    table.add_column("By hand", justify="right")
+    table.add_column(computed, justify="right")
+    table.add_column("", no_wrap=True)
+    for figure in figures:
+        mark = Text("✓ equal", style="green") if figure.equal else Text("✗ DIFFERS", style="bold red")
+        table.add_row(escape(figure.what), escape(figure.expected), escape(figure.computed), mark)
+    return table
+
+
+def overview(result: DemoResult) -> Table:
+    """One row per story."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("Story", no_wrap=True)
+    table.add_column("Case", no_wrap=True)
+    table.add_column("Projects", justify="right")
+    table.add_column("Events", justify="right")
+    table.add_column("Computed", justify="right")
+    table.add_column("From source", justify="right")
+    table.add_column("Seconds", justify="right")
+    table.add_column("", no_wrap=True)
+    for story in result.stories:
+        table.add_row(*_row(story), _mark(story))
+    return table
+
+
+def _row(result: StoryResult) -> list[str]:
+    counts = (len(result.projects), result.events, len(result.computed), len(result.from_source))
+    name = f"{result.story.ref:<4}{result.story.id}"
+    return [name, result.story.case.replace("_", "-"), *(str(count) for count in counts), f"{result.seconds:.1f}"]
+
+
+def _mark(result: StoryResult) -> Text:
+    if result.error:
+        return Text("✗ failed", style="bold red")
+    if result.red:
+        return Text(f"✗ {len(result.red)} differ", style="bold red")
+    return Text("✓ all equal", style="green")
+
+
+def verdict(result: DemoResult) -> Text:
+    """The last line."""
+    return Text(result.summary, style="bold green" if result.green else "bold red")
+
+
+def document(result: DemoResult) -> dict[str, Any]:
+    """The same as JSON."""
+    return {
+        "green": result.green,
+        "summary": result.summary,
+        "seconds": round(result.seconds, 3),
+        "stories": [_story_document(story) for story in result.stories],
+    }
+
+
+def _story_document(result: StoryResult) -> dict[str, Any]:
+    story = result.story
+    return {
+        "id": story.id,
+        "ref": story.ref,
+        "title": story.title,
+        "case": story.case,
+        "modality": result.modality,
+        "countries": result.countries,
+        "already_played": result.already_played,
+        "seconds": round(result.seconds, 3),
+        "error": result.error,
+        "projects": [{"id": p["id"], "title": p["title"], "status": p["status"]} for p in result.projects],
+        "threads": [asdict(timeline) for timeline in result.timelines],
+        "figures": [{**asdict(figure), "equal": figure.equal} for figure in result.figures],
+        "notes": story.notes,
+        "conflicts": story.conflicts,
+        "sources": story.sources,
+    }
