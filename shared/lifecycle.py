@@ -30,7 +30,7 @@ class Invalid(Refused):
         super().__init__("validation_failed", message, errors=[error])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Guard(Generic[Facts]):
     """A condition beyond the status: `code` is answered when it does not hold."""
 
@@ -39,7 +39,7 @@ class Guard(Generic[Facts]):
     holds: Callable[[Facts], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step(Generic[Facts]):
     """One row: `action` by one of `who` takes the thing from a status in `sources` to `target`.
 

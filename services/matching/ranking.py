@@ -12,31 +12,39 @@ import structlog
 from services.matching import facts
 from services.matching.engine.index import Index
 from services.matching.engine.policy import POLICY_1
-from services.matching.engine.score import Scorer
+from services.matching.engine.score import Scored, Scorer
 from services.matching.engine.text import TermStatistics
 from services.matching.store import capabilities, institutions, policies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+    from datetime import date
 
-    from services.matching.engine.model import CapabilityFacts, InstitutionFacts
+    from services.matching.engine.model import CapabilityFacts, NeedFacts
     from services.matching.engine.policy import Policy
     from services.matching.engine.world import World
+    from services.matching.tables import CapabilityRow
     from shared.messaging.transaction import Tx
 
 log = structlog.get_logger(__name__)
 
 READ_ROWS = 5000
 CHUNK_ROWS = 200
-"""Rows indexed before other work of the event loop gets its turn."""
+STEP_ROWS = 20
+"""Capabilities indexed before other work of the event loop gets its turn: about 1 ms each."""
 LEAST_COUNTED = 50
 """Below this number of capabilities counts of terms say nothing; every word weighs the same."""
 
 
 class Ranker:
-    """Everything that ranks. Each call leaves the index whole, so callers may interleave between calls."""
+    """Everything that ranks.
+
+    Rankings run in a thread, so that a large one does not hold up the event loop; changes happen in the loop, a few at
+    a time. The lock keeps them apart: the index allows many readers or one writer.
+    """
 
     def __init__(self) -> None:
+        self._lock = asyncio.Lock()
         self.index = Index(Scorer(POLICY_1))
         self._capabilities: dict[str, tuple[int, int]] = {}
         self._institutions: dict[str, int] = {}
@@ -61,11 +69,9 @@ class Ranker:
 
     async def sync(self, tx: Tx) -> None:
         """Takes over whatever differs from the rows, in small steps between which the event loop goes on."""
-        async for ids in _chunks(
-            tx, institutions.versions_after, lambda row: self._institutions.get(str(row[0])) != row[1]
-        ):
-            rows = (await institutions.some(tx, ids)).values()
-            self.put_institutions(await facts.load_institutions(tx, rows), {str(row.id): row.version for row in rows})
+        known = self._institutions
+        async for ids in _chunks(tx, institutions.versions_after, lambda row: known.get(str(row[0])) != row[1]):
+            await self._take_institutions(tx, ids)
         gone = set(self._capabilities)
 
         def differs(row: Any) -> bool:  # noqa: ANN401 (id, version, places taken)
@@ -73,45 +79,57 @@ class Ranker:
             return self._capabilities.get(str(row[0])) != (row[1], row[2])
 
         async for ids in _chunks(tx, capabilities.versions_after, differs):
-            self.put_capabilities(await facts.load_capabilities(tx, (await capabilities.some(tx, ids)).values()))
-        for capability_id in gone:
-            self._forget(capability_id)
+            await self._take_capabilities(tx, (await capabilities.some(tx, ids)).values())
+        async with self._lock:
+            for capability_id in gone:
+                self._forget(capability_id)
 
-    def put_institutions(self, known: Iterable[InstitutionFacts], versions: dict[str, int]) -> None:
-        """Inserts or replaces institutions; `versions` are those of their rows."""
-        for institution in known:
-            self.index.put_institution(institution)
-        self._institutions |= versions
+    async def rank(self, need: NeedFacts, on: date, k: int | None = None, quiet: Collection[str] = ()) -> list[Scored]:
+        """The k best eligible capabilities at or above the threshold, best first."""
+        async with self._lock:
+            return await asyncio.to_thread(self.index.rank, need, on, k, frozenset(quiet))
 
-    def put_capabilities(self, known: Iterable[CapabilityFacts]) -> None:
-        """Inserts or replaces published capabilities, and forgets the others."""
-        for capability in known:
-            if capability.status != capabilities.PUBLISHED:
-                self._forget(capability.id)
-                continue
-            held = self.index.capability(capability.id)
-            if held is not None and replace(held, engaged=capability.engaged) == capability:
-                self.index.set_engaged(capability.id, capability.engaged)
-            else:
-                self.index.put_capability(capability)
-            self._capabilities[capability.id] = (capability.version, capability.engaged)
+    async def refresh(self, tx: Tx, capability_ids: Collection[UUID], institution_ids: Collection[UUID] = ()) -> bool:
+        """Takes these from the rows as they are now; whether any of the capabilities or their providers differed."""
+        rows = (await capabilities.some(tx, capability_ids)).values()
+        providers = {row.institution_id for row in rows} | set(institution_ids)
+        changed = await self._take_institutions(tx, providers)
+        return await self._take_capabilities(tx, rows) or changed
+
+    async def _take_institutions(self, tx: Tx, ids: Collection[UUID]) -> bool:
+        rows = (await institutions.some(tx, ids)).values()
+        known = await facts.load_institutions(tx, rows)
+        changed = [institution for institution in known if self.index.institution(institution.id) != institution]
+        async with self._lock:
+            for institution in changed:
+                self.index.put_institution(institution)
+        self._institutions |= {str(row.id): row.version for row in rows}
+        return bool(changed)
+
+    async def _take_capabilities(self, tx: Tx, rows: Iterable[CapabilityRow]) -> bool:
+        """The published ones into the index, the others out of it."""
+        changed = [c for c in await facts.load_capabilities(tx, rows) if self.index.capability(c.id) != c]
+        for start in range(0, len(changed), STEP_ROWS):
+            async with self._lock:
+                for capability in changed[start : start + STEP_ROWS]:
+                    self._put(capability)
+            await asyncio.sleep(0)
+        return bool(changed)
+
+    def _put(self, capability: CapabilityFacts) -> None:
+        if capability.status != capabilities.PUBLISHED:
+            self._forget(capability.id)
+            return
+        held = self.index.capability(capability.id)
+        if held is not None and replace(held, engaged=capability.engaged) == capability:
+            self.index.set_engaged(capability.id, capability.engaged)
+        else:
+            self.index.put_capability(capability)
+        self._capabilities[capability.id] = (capability.version, capability.engaged)
 
     def _forget(self, capability_id: str) -> None:
         self.index.remove_capability(capability_id)
         self._capabilities.pop(capability_id, None)
-
-    async def refresh(self, tx: Tx, capability_ids: Collection[UUID], institution_ids: Collection[UUID] = ()) -> bool:
-        """Takes these from the rows as they are now; whether any of the capabilities or their providers differed."""
-        offered = await facts.load_capabilities(tx, (await capabilities.some(tx, capability_ids)).values())
-        providers = {UUID(capability.institution_id) for capability in offered} | set(institution_ids)
-        rows = await institutions.some(tx, providers)
-        known = await facts.load_institutions(tx, rows.values())
-        differs = [self.index.capability(c.id) != c for c in offered] + [
-            self.index.institution(i.id) != i for i in known
-        ]
-        self.put_institutions(known, {str(row.id): row.version for row in rows.values()})
-        self.put_capabilities(offered)
-        return any(differs)
 
     async def agrees(self, tx: Tx) -> bool:
         """Whether counts and sums of versions equal those of the rows."""
@@ -119,19 +137,22 @@ class Ranker:
         mine = (len(held), sum(v for v, _ in held), sum(taken for _, taken in held), sum(self._institutions.values()))
         return mine == await capabilities.fingerprint(tx)
 
-    async def freeze_statistics(self, tx: Tx) -> bool:
-        """Makes a new snapshot of term statistics when the collection has changed by a quarter; whether it was due."""
+    async def freeze_statistics(self, tx: Tx) -> TermStatistics | None:
+        """Stores a new snapshot of term statistics once the collection has changed by a quarter, and returns it."""
         held, counted = len(self.index), self.index.scorer.frame.statistics.documents
         if held < LEAST_COUNTED or abs(held - counted) * 4 < counted:
-            return False
+            return None
         held_by = self.index.store
         documents = [held_by.rows.contents[slot].document for slot in held_by.slots.values()]
         frozen = await asyncio.to_thread(TermStatistics.of, await policies.next_version(tx), documents)
         policies.keep(tx, frozen)
-        tx.after_commit(
-            lambda: self.index.use(Scorer(self.policy, frozen, world=self.world, lexicon=self.index.scorer.lexicon))
-        )
-        return True
+        return frozen
+
+    async def use(self, statistics: TermStatistics) -> None:
+        """Scores by this snapshot from now on."""
+        async with self._lock:
+            lexicon = self.index.scorer.lexicon
+            self.index.use(Scorer(self.policy, statistics, world=self.world, lexicon=lexicon))
 
 
 async def _chunks(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS = 0.25
+IDLE_SECONDS = 1.0  # the bell rings for work of this process; this is for what others left
 NEEDS_READ = 50
 MOST_CHANGES = 500
 FLOOD_RECORDS = 1_000
@@ -87,8 +87,9 @@ class Worker:
         try:
             async with self._running.transactions.background() as tx:
                 taken = await absorb(tx, self._ranker, self._batch)
-                if not taken:
-                    await self._ranker.freeze_statistics(tx)
+                frozen = None if taken else await self._ranker.freeze_statistics(tx)
+            if frozen is not None:
+                await self._ranker.use(frozen)
         except Exception as error:
             if is_passing(error) or self._batch > 1:
                 self._batch = self._batch if is_passing(error) else 1

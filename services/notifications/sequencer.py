@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-IDLE_SECONDS = (0.05, 0.5)
+IDLE_SECONDS = (0.05, 1.5)
 FAULT_SECONDS = 1.0
 
 
@@ -61,16 +61,25 @@ class Sequencer:
 
     async def _stamp(self) -> int:
         """Events first: what waits longest is a webhook. Each in a transaction of its own, under its counter."""
+        async with self.running.database.background_session() as session:
+            events, entries = await positions.waiting(session)
+        stamped = await self._stamp_events() if events else 0
+        told = await self._stamp_entries() if entries else 0
+        if stamped or told:
+            self.signals.stamped.ring()
+        return max(stamped, told)
+
+    async def _stamp_events(self) -> int:
         async with self.running.transactions.background() as tx:
             stamped, made = await stamp(tx, BATCH)
         if made:
             self.signals.due.set()
+        return stamped
+
+    async def _stamp_entries(self) -> int:
         async with self.running.transactions.background() as tx:
             after = await positions.lock(tx.session, positions.INBOX)
-            told = await positions.stamp_entries(tx.session, after, BATCH)
-        if stamped or told:
-            self.signals.stamped.ring()
-        return max(stamped, told)
+            return await positions.stamp_entries(tx.session, after, BATCH)
 
     async def _watch(self) -> int:
         """Rings when another process has stamped."""

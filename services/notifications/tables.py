@@ -154,7 +154,6 @@ class WebhookRow(Base, table=True):
     previous_secret: str | None = columns.text(null=True)
     previous_valid_until: datetime | None = columns.moment(null=True)
     reason_code: str | None = columns.text(null=True)
-    after_position: int = Field(default=0, sa_type=BigInteger)
     exhausted_since: datetime | None = columns.moment(null=True)
     """Since when deliveries end without success; real time."""
     created_at: datetime = columns.moment()

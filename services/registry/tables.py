@@ -52,7 +52,9 @@ class InstitutionRow(Base, table=True):
     external_ids: list[dict[str, str]] = columns.document()
     contact: dict[str, str | None] | None = columns.document(null=True)
     folded_names: list[str] = columns.texts()
-    """Its names as they are compared for near duplicates and searched."""
+    """Its names as they are compared for near duplicates."""
+    searched: str = columns.text()
+    """Its names and acronym, folded, for `?q=`."""
     verified_until: date | None = columns.day(null=True)
     reason_code: str | None = columns.text(null=True)
     reason_text: str | None = columns.text(null=True)

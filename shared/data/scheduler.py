@@ -32,7 +32,7 @@ class Task:
 
     name: str
     run: Callable[[Any], Awaitable[int]]
-    every_seconds: float = 1.0
+    every_seconds: float = 3.0
 
 
 @dataclass

@@ -123,6 +123,7 @@ class Consumer:
             session_timeout_ms=45_000,
             heartbeat_interval_ms=3_000,
             metadata_max_age_ms=30_000,
+            fetch_max_wait_ms=3_000,  # an idle broker is asked every three seconds; new records come at once
         )
         consumer.subscribe([self.prefix + topic for topic in self.handlers.topics], listener=_Positions(self, consumer))
         try:

@@ -160,7 +160,7 @@ async def first_centre(caller: Member) -> dict[str, str]:
 def webhook_body(receiver: Receiver) -> dict[str, Any]:
     """A webhook that hears of little."""
     filters: dict[str, list[str]] = {"countries": [], "isic": [], "institution_ids": []}
-    return {"url": receiver.url(), "description": "x", "event_types": ["PolicyActivated"], "filters": filters}
+    return {"url": receiver.url(), "description": "x", "event_types": ["InstitutionSuspended"], "filters": filters}
 
 
 def report_body() -> dict[str, Any]:

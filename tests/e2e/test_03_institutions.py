@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio
 def full_body() -> dict[str, Any]:
     return {
         "name": words(3),
-        "acronym": "LIDI",
+        "acronym": words(1)[:6].upper(),
         "other_names": [{"language": "am", "name": f"የቆዳ {words(3)}"}],
         "type": "research_institute",
         "country": "ETH",

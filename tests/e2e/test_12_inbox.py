@@ -76,8 +76,9 @@ async def types_about(member: Any, subject: str) -> list[str]:
 
 async def test_strangers_are_told_nothing(world: World) -> None:
     stranger = await world.member()
-    await (await world.proposed()).accepted()
-    assert await stranger.inbox() == []
+    pair = await (await world.proposed()).accepted()
+    await pair.provider.told("MatchAccepted", pair.match["id"])
+    assert pair.need["id"] not in [entry["correlation_id"] for entry in await stranger.inbox()]
 
 
 async def test_newest_first_and_once_each(world: World) -> None:

@@ -181,7 +181,7 @@ async def test_private_and_others_events_never_leave(world: World, system: Syste
 
 async def test_a_test_event_is_sent_on_demand(world: World, receiver: Receiver) -> None:
     owner = await world.registered()
-    made = await owner.make("/webhooks", hook(receiver.url(), "PolicyActivated"))
+    made = await owner.make("/webhooks", hook(receiver.url(), "InstitutionSuspended"))
     path = f"/webhooks/{made['id']}"
     answer = await owner.post(f"{path}/test")
     delivery_id = succeeded(answer, 202)["delivery_id"]
@@ -200,7 +200,7 @@ async def test_a_test_event_is_sent_on_demand(world: World, receiver: Receiver) 
 
 async def test_a_rotated_secret_signs_beside_the_old_one(world: World, receiver: Receiver) -> None:
     owner = await world.registered()
-    made = await owner.make("/webhooks", hook(receiver.url(), "PolicyActivated"))
+    made = await owner.make("/webhooks", hook(receiver.url(), "InstitutionSuspended"))
     path = f"/webhooks/{made['id']}"
     refused(await owner.act(f"{path}/rotate-secret", if_match=None), 428, "precondition_required")
     rotated = await owner.do(f"{path}/rotate-secret")
@@ -233,7 +233,7 @@ async def test_a_disabled_webhook_is_silent_until_enabled(world: World, receiver
 async def test_410_disables_at_once(world: World, receiver: Receiver) -> None:
     receiver.status = 410
     owner = await world.registered()
-    made = await owner.make("/webhooks", hook(receiver.url(), "PolicyActivated"))
+    made = await owner.make("/webhooks", hook(receiver.url(), "InstitutionSuspended"))
     succeeded(await owner.post(f"/webhooks/{made['id']}/test"), 202)
 
     async def disabled() -> bool:
@@ -279,7 +279,7 @@ async def test_a_failure_is_tried_again_after_five_seconds(world: World, receive
 async def test_a_redirect_is_not_followed(world: World, receiver: Receiver) -> None:
     receiver.status, receiver.location = 302, receiver.url("/inside")
     owner = await world.registered()
-    made = await owner.make("/webhooks", hook(receiver.url(), "PolicyActivated"))
+    made = await owner.make("/webhooks", hook(receiver.url(), "InstitutionSuspended"))
     succeeded(await owner.post(f"/webhooks/{made['id']}/test"), 202)
 
     async def failed() -> bool:

@@ -36,7 +36,7 @@ async def test_the_story_holds_and_repeating_every_post_changes_nothing(system: 
 
 
 async def test_the_story_survives_kill_9_in_its_middle_and_a_restart_at_its_end(own_system: System) -> None:
-    story = Story(own_system)
+    story = Story(own_system, killed=True)
     await story.play(*STEPS[:3])
     await own_system.restart(kill=True)  # between MatchFormalised and the project
     await story.repeat()

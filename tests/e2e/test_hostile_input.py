@@ -44,14 +44,19 @@ RAW: dict[str, bytes] = {
 
 
 async def send(things: Everything, route: Route, content: bytes, kind: str = JSON) -> httpx.Response:
-    return await things.owner.request(
-        route.method.upper(),
-        things.path(route),
-        service=route.service,
-        if_match="*",
-        content=content,
-        headers={"Content-Type": kind},
-    )
+    """As the owner, or as the operator where only that role comes as far as the body."""
+    for caller in (things.owner, things.owner.system.operator):
+        answer = await caller.request(
+            route.method.upper(),
+            things.path(route),
+            service=route.service,
+            if_match="*",
+            content=content,
+            headers={"Content-Type": kind},
+        )
+        if answer.status_code != 403:
+            break
+    return answer
 
 
 def taking_bodies(routes: list[Route]) -> list[Route]:

@@ -197,7 +197,12 @@ class Pair:
 
     async def formalised(self) -> Pair:
         """And the beneficiary confirms too."""
-        await self.confirmed()
+        await self.accepted()
+        return await self.formalised_by_both()
+
+    async def formalised_by_both(self) -> Pair:
+        """Both confirm what is accepted."""
+        await self.provider.do(f"{self.path}/formalise")
         self.match = await self.beneficiary.do(f"{self.path}/formalise")
         return self
 

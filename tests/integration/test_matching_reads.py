@@ -181,7 +181,7 @@ async def test_a_bank_joins_an_accepted_pair_and_becomes_a_partner_of_the_projec
     assert [f["status"] for f in formalised["facilitators"]] == ["joined", "declined", "lapsed"]
     assert (await world.post(late, match, f"facilitators/{late.id}/join")).status_code == 409
     async with world.service.running.transactions.background() as tx:
-        event = next(event async for event in snapshot(tx))
+        [event] = [event async for event in snapshot(tx)]
     assert isinstance(event, MatchFormalised)
     assert [p.role for p in event.project.partners] == ["beneficiary", "pivotal", "facilitating"]
     assert event.project.funding_gap is not None

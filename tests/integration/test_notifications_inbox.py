@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,7 +18,18 @@ from shared.events.matching import MatchDeclined, MatchProposed
 from shared.events.projects import ProjectStarted
 from shared.events.registry import InstitutionRegistered, NeedPosted, VerificationSubmitted
 from tests.support.samples import (
-    ALL_EVENTS, CLRI, GIZ, LIDI, OPERATOR, SYSTEM, by, institution, match, need, project, sample,
+    ALL_EVENTS,
+    CLRI,
+    GIZ,
+    LIDI,
+    OPERATOR,
+    SYSTEM,
+    by,
+    institution,
+    match,
+    need,
+    project,
+    sample,
 )  # fmt: skip
 from tests.support.stack import RunningService, running_service
 from tests.support.waiting import eventually
@@ -91,7 +103,10 @@ async def test_one_entry_whatever_is_redelivered(s):
     last = await s.foreign.send(sample(registry.InstitutionSuspended, OPERATOR, institution=state | {"version": 2}))
     who = s.token("owner", institution_id=stranger)
     await told_of(s, who, last.id)
-    assert [item["event_type"] for item in (await inbox(s, who))["items"]] == ["InstitutionSuspended", "InstitutionVerified"]
+    assert [item["event_type"] for item in (await inbox(s, who))["items"]] == [
+        "InstitutionSuspended",
+        "InstitutionVerified",
+    ]
 
 
 def stranger_as(_id: Any) -> Any:
@@ -148,7 +163,11 @@ async def test_a_record_that_cannot_be_handled_is_told_to_the_operator(s):
 
 
 async def test_every_event_type_is_taken_in(s):
-    sent = [await s.foreign.send(sample(event, SYSTEM)) for event in ALL_EVENTS if event.topic.split(".")[0] != "notifications"]
+    sent = [
+        await s.foreign.send(sample(event, SYSTEM))
+        for event in ALL_EVENTS
+        if event.topic.split(".")[0] != "notifications"
+    ]
     public = {str(one.id) for one in sent} - {str(one.id) for one in sent if "VerificationSubmitted" in one.type}
 
     async def all_there() -> bool:
@@ -365,13 +384,14 @@ async def test_a_snapshot_of_a_later_epoch_tells_nobody_twice(s):
     later = replace_sequence(first, "0002-0000000002", news)
     await s.foreign.send_record(event.topic, later)
     await told_of(s, who, later.id)
-    assert [item["event_type"] for item in (await inbox(s, who))["items"]] == ["InstitutionSuspended", "InstitutionVerified"]
+    assert [item["event_type"] for item in (await inbox(s, who))["items"]] == [
+        "InstitutionSuspended",
+        "InstitutionVerified",
+    ]
 
 
 def replace_sequence(record: Any, sequence: str, event: Any = None) -> Any:
     """The same record as a new event of another epoch."""
-    import dataclasses
-
     changes: dict[str, Any] = {"id": uuid4(), "sequence": sequence, "time": record.time + timedelta(seconds=1)}
     if event is not None:
         changes |= {"type": event.wire, "data": event.model_dump_json().encode()}

@@ -13,8 +13,7 @@ import pytest_asyncio
 from services.registry.store.common import load
 from services.registry.tables import InstitutionRow
 from shared.events import topics
-from shared.events.matching import FacilitatorInvited, MatchAccepted, MatchDeclined, MatchFormalised
-from shared.events.matching import FacilitatorRef
+from shared.events.matching import FacilitatorInvited, FacilitatorRef, MatchAccepted, MatchDeclined, MatchFormalised
 from shared.ops.ids import new_id
 from tests.support.parts import Parts
 from tests.support.registry import Match, World, due_diligence
@@ -52,6 +51,13 @@ async def test_a_near_duplicate_is_refused_with_candidates_and_registered_by_for
     assert candidate["similarity"] >= 0.9
     assert (await world.made("/institutions", world.operator, near, force="true"))["name"] == near["name"]
     await world.institution(name=name, country="TGO")
+
+
+async def test_an_equal_acronym_makes_no_duplicate_but_is_found(world: World) -> None:
+    acronym = secrets.token_hex(6).upper()
+    both = [await world.institution(acronym=acronym) for _ in range(2)]
+    found = await world.read("/institutions", q=acronym.lower())
+    assert [item["id"] for item in found["items"]] == [str(member.id) for member in reversed(both)]
 
 
 async def test_institutions_of_no_country_are_compared_with_each_other(world: World) -> None:

@@ -76,6 +76,8 @@ async def test_each_due_row_fires_once_and_what_is_not_due_stays(eras: Eras) -> 
         assert (await then.read(f"/needs/{draft['id']}"))["status"] == "draft"
         assert (await then.read(f"/capabilities/{fresh['id']}"))["status"] == "published"
         await then.told(topics.NEEDS, due["id"], "NeedPosted", "NeedExpired")
+        last_day = await then.patch(f"/needs/{on_the_day['id']}", Member(then, member.data).token(), {"title": "Now"})
+        assert last_day.json()["title"] == "Now"
         owner = Member(then, member.data).token()
         expired = await then.read(f"/capabilities/{stale['id']}", owner)
         assert expired["actions"] == ["renew"]
@@ -102,28 +104,30 @@ async def test_a_verification_ends_when_its_day_begins(eras: Eras) -> None:
         assert (back["status"], back["verified_until"]) == ("registered", None)
 
 
-async def test_the_seeded_centres_are_there_once_and_told_of(present: World) -> None:
-    found = await present.read("/centres", kind="south_south_industrial_cooperation")
-    status = {centre["host_country"]: (centre["status"], centre["since"]) for centre in found["items"]}
-    assert status["IND"] == ("operating", "2007-01")
-    assert [status[c][0] for c in ("CHN", "EGY", "BRA", "ZAF")] == [
-        "to_be_established",
-        "under_negotiation",
-        "envisioned",
-        "envisioned",
-    ]
-    india = next(centre for centre in found["items"] if centre["host_country"] == "IND")
-    assert "February" in india["note"]
-    assert india["source"]
-    everything = await present.read("/centres", limit="200")
-    await present.service.running.prepare()
-    assert await present.read("/centres", limit="200") == everything
+async def test_the_seeded_centres_are_there_once_and_told_of(parts: Parts) -> None:
+    async with running_service(parts, "registry") as service:
+        present = World(service)
+        found = await present.read("/centres", kind="south_south_industrial_cooperation")
+        status = {centre["host_country"]: (centre["status"], centre["since"]) for centre in found["items"]}
+        assert status["IND"] == ("operating", "2007-01")
+        assert [status[c][0] for c in ("CHN", "EGY", "BRA", "ZAF")] == [
+            "to_be_established",
+            "under_negotiation",
+            "envisioned",
+            "envisioned",
+        ]
+        india = next(centre for centre in found["items"] if centre["host_country"] == "IND")
+        assert "February" in india["note"]
+        assert india["source"]
+        everything = await present.read("/centres", limit="200")
+        await present.service.running.prepare()
+        assert await present.read("/centres", limit="200") == everything
 
-    async def told() -> bool:
-        kinds = types(await present.service.records(topics.CENTRES))
-        return len(kinds) == len(everything["items"]) and set(kinds) == {"CentreStatusChanged"}
+        async def told() -> bool:
+            kinds = types(await present.service.records(topics.CENTRES))
+            return len(kinds) == len(everything["items"]) and set(kinds) == {"CentreStatusChanged"}
 
-    await eventually(told)
+        await eventually(told)
 
 
 async def test_a_centre_takes_a_dated_step(present: World) -> None:

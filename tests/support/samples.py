@@ -55,9 +55,9 @@ def owner(one: UUID) -> dict[str, Any]:
 def capability(**changes: Any) -> dict[str, Any]:
     """A capability of CLRI."""
     state = {
-        "id": uuid4(), "version": 1, "status": "published", "institution": owner(CLRI), "title": "Twinning for tanneries",
-        "summary": "s", "language": "en", "resource_kinds": ["technical"], "isic": ["1511"], "hs": [], "sdg_targets": [],
-        "technologies": [], "languages": ["en"], "delivery_modes": [],
+        "id": uuid4(), "version": 1, "status": "published", "institution": owner(CLRI),
+        "title": "Twinning for tanneries", "summary": "s", "language": "en", "resource_kinds": ["technical"], "isic": ["1511"], "hs": [],
+        "sdg_targets": [], "technologies": [], "languages": ["en"], "delivery_modes": [],
         "serves": {"all_south": True, "countries": [], "blocs": []}, "capacity": 2, "renew_by": date(2027, 11, 24),
         "centre_id": None, "evidence": [], "published_at": NOW, "updated_at": NOW,
     }  # fmt: skip
@@ -114,8 +114,8 @@ def project(**changes: Any) -> dict[str, Any]:
 def part(**changes: Any) -> dict[str, Any]:
     """What all children of a project have."""
     common = {
-        "id": uuid4(), "version": 1, "status": "proposed", "project_id": uuid4(), "project_title": "Cut chrome discharge",
-        "partner_ids": [LIDI, CLRI],
+        "id": uuid4(), "version": 1, "status": "proposed", "project_id": uuid4(),
+        "project_title": "Cut chrome discharge", "partner_ids": [LIDI, CLRI],
     }  # fmt: skip
     return common | changes
 
@@ -147,8 +147,8 @@ def report(**changes: Any) -> dict[str, Any]:
 def practice() -> dict[str, Any]:
     """A published practice."""
     return {
-        "id": uuid4(), "version": 1, "status": "published", "project_id": uuid4(), "project_title": "Cut chrome discharge",
-        "partner_ids": [LIDI, CLRI], "title": "Shared chrome recovery", "language": "en", "challenge": "c",
+        "id": uuid4(), "version": 1, "status": "published", "project_id": uuid4(),
+        "project_title": "Cut chrome discharge", "partner_ids": [LIDI, CLRI], "title": "Shared chrome recovery", "language": "en", "challenge": "c",
         "approach": "a", "conditions": None, "results": "r", "poverty_reduction": None, "isic": ["1511"],
         "sdg_targets": [], "published_at": NOW, "updated_at": NOW,
     }  # fmt: skip
@@ -160,7 +160,9 @@ def _members(event: type[Event]) -> dict[str, Any]:
         "institution": institution, "capability": capability, "need": need, "match": match, "project": project,
         "agreement": agreement, "contribution": contribution, "report": report, "practice": practice,
         "milestone": lambda: part(title="Plant runs", due_on=TODAY, reached_on=None, reason=None),
-        "verification": lambda: {"id": uuid4(), "version": 1, "status": "submitted", "institution_id": LIDI, "answers": {}},
+        "verification": lambda: {
+            "id": uuid4(), "version": 1, "status": "submitted", "institution_id": LIDI, "answers": {},
+        },
         "webhook": lambda: {
             "id": uuid4(), "version": 2, "status": "disabled", "institution_id": LIDI, "url": "https://erp.example/h",
             "event_types": ["*"], "reason": {"code": "endpoint_gone"},

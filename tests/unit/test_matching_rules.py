@@ -150,7 +150,7 @@ def test_why_a_pair_can_stand_no_longer(
         ("fulfilled", False, "need_engaged"),
     ],
 )
-def test_why_a_need_holds_no_open_match_any_more(status: str, engaged: bool, code: str | None) -> None:  # noqa: FBT001
+def test_why_a_need_holds_no_open_match_any_more(status: str, engaged: bool, code: str | None) -> None:
     assert review.need_reason(status, engaged=engaged) == code
 
 

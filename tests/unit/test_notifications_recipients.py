@@ -1,24 +1,56 @@
 """Who is told of what, whose turn it is, and until when."""
 
 from datetime import date
+from uuid import UUID
 
 import pytest
 
 from services.notifications.domain.recipients import Told, institution_recipient, told
 from shared.events.matching import (
-    FacilitatorDeclined, FacilitatorInvited, FacilitatorJoined, MatchAccepted, MatchConfirmed, MatchDeclined,
-    MatchInterestExpressed, MatchProposed, MatchReminderDue, MatchWithdrawn,
+    FacilitatorDeclined,
+    FacilitatorInvited,
+    FacilitatorJoined,
+    MatchAccepted,
+    MatchConfirmed,
+    MatchDeclined,
+    MatchInterestExpressed,
+    MatchProposed,
+    MatchReminderDue,
+    MatchWithdrawn,
 )  # fmt: skip
 from shared.events.notifications import WebhookDisabled
 from shared.events.projects import (
-    AgreementProposed, ContributionDelivered, ContributionDisputed, PartnerRoleChanged, PracticeReplicated,
-    ProjectStarted, ReportSubmitted,
+    AgreementProposed,
+    ContributionDelivered,
+    ContributionDisputed,
+    PartnerRoleChanged,
+    PracticeReplicated,
+    ProjectStarted,
+    ReportSubmitted,
 )  # fmt: skip
 from shared.events.registry import (
-    CapabilityExpired, CentreStatusChanged, InstitutionVerified, NeedEngaged, NeedPosted, VerificationSubmitted,
+    CapabilityExpired,
+    CentreStatusChanged,
+    InstitutionVerified,
+    NeedEngaged,
+    NeedPosted,
+    VerificationSubmitted,
 )  # fmt: skip
 from tests.support.samples import (
-    CLRI, EXPIRES, GIZ, LIDI, OPERATOR, SYSTEM, TODAY, by, facilitator, match, project, report, role, sample,
+    CLRI,
+    EXPIRES,
+    GIZ,
+    LIDI,
+    OPERATOR,
+    SYSTEM,
+    TODAY,
+    by,
+    facilitator,
+    match,
+    project,
+    report,
+    role,
+    sample,
 )  # fmt: skip
 from tests.unit.test_notifications_words import happening
 
@@ -33,7 +65,7 @@ def recipients(event) -> set[str]:
     return set(heard(event))
 
 
-def names(*ids) -> set[str]:
+def names(*ids: UUID) -> set[str]:
     return {institution_recipient(one) for one in ids}
 
 
@@ -63,8 +95,16 @@ def test_what_an_operator_does_is_told_to_the_institution():
 @pytest.mark.parametrize(
     ("event", "state", "turn"),
     [
-        (MatchInterestExpressed, {"status": "interested", "answers": {"provider": "interested", "beneficiary": None}}, {LIDI}),
-        (MatchInterestExpressed, {"status": "interested", "answers": {"provider": None, "beneficiary": "interested"}}, {CLRI}),
+        (
+            MatchInterestExpressed,
+            {"status": "interested", "answers": {"provider": "interested", "beneficiary": None}},
+            {LIDI},
+        ),
+        (
+            MatchInterestExpressed,
+            {"status": "interested", "answers": {"provider": None, "beneficiary": "interested"}},
+            {CLRI},
+        ),
         (MatchAccepted, {"status": "accepted", "confirmations": []}, {LIDI, CLRI}),
         (MatchConfirmed, {"status": "accepted", "confirmations": ["provider"]}, {LIDI}),
     ],

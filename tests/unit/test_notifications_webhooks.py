@@ -13,7 +13,7 @@ from shared.events.matching import MatchProposed
 from shared.events.notifications import WebhookTest
 from shared.events.projects import ContributionDelivered, ProjectStarted
 from shared.events.registry import CountryStatusChanged, NeedPosted, VerificationSubmitted
-from tests.support.samples import CLRI, GIZ, LIDI, OPERATOR, SYSTEM, need, sample
+from tests.support.samples import CLRI, GIZ, LIDI, OPERATOR, SYSTEM, by, need, sample
 from tests.unit.test_notifications_words import happening
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -60,8 +60,6 @@ def test_any_country_and_institution_of_the_state_counts():
 
 
 def test_the_one_that_acted_is_not_part_of_the_state():
-    from tests.support.samples import by
-
     assert GIZ not in marks(sample(NeedPosted, by(GIZ))).institutions
 
 

@@ -75,7 +75,7 @@ def test_a_completed_project_keeps_its_place_while_the_other_place_is_still_open
 
 
 @pytest.mark.parametrize(("over", "status"), [(False, "open"), (True, "expired")])
-def test_a_cancelled_project_reopens_its_need_unless_the_deadline_is_over(over: bool, status: str) -> None:  # noqa: FBT001
+def test_a_cancelled_project_reopens_its_need_unless_the_deadline_is_over(over: bool, status: str) -> None:
     need = Projection(1, over=over)
     need.formalised("a")
     need.ended("a", "cancelled", reopens=True)
@@ -119,7 +119,7 @@ FATES = {
 )
 def test_the_end_does_not_depend_on_the_order_of_the_news(
     fates: list[str], wanted: int, over: bool, start: str
-) -> None:  # noqa: FBT001
+) -> None:
     news = [(str(n), "formalised") for n in range(len(fates))]
     news += [(str(n), fate) for n, fate in enumerate(fates) if fate != "running"]
     start = "expired" if over and start == "open" else start

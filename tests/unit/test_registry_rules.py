@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services import registry
 from services.registry.commands.common import merged
-from services.registry.domain import capabilities, centres, countries, institutions, keys, verifications
+from services.registry.domain import capabilities, centres, countries, institutions, keys, needs, verifications
 from services.registry.domain.common import Standing, check_reason
 from services.registry.schemas.institutions import InstitutionIn
 from services.registry.settings import Settings
@@ -37,7 +39,7 @@ def test_names_are_the_same_without_accents_case_punctuation_and_script() -> Non
         ("Central Leather Research Institute", "Central Food Research Institute", False),
     ],
 )
-def test_near_duplicates_are_those_of_nine_tenths_and_more(one: str, other: str, near: bool) -> None:  # noqa: FBT001
+def test_near_duplicates_are_those_of_nine_tenths_and_more(one: str, other: str, near: bool) -> None:
     assert (similarity([fold(one)], [fold(other)]) >= NEAR) is near
 
 
@@ -173,7 +175,7 @@ def test_keys_sign_by_default_in_embedded_mode_only() -> None:
         ("closed", "operating", False),
     ],
 )
-def test_a_centre_goes_step_by_step(current: str, target: str, allowed: bool) -> None:  # noqa: FBT001
+def test_a_centre_goes_step_by_step(current: str, target: str, allowed: bool) -> None:
     if allowed:
         centres.check_step(current, target)
         return
@@ -193,7 +195,7 @@ def test_a_centre_goes_step_by_step(current: str, target: str, allowed: bool) ->
         ("2027", None, False),
     ],
 )
-def test_a_step_is_neither_in_the_future_nor_before_the_last(since: str, previous: str | None, good: bool) -> None:  # noqa: FBT001
+def test_a_step_is_neither_in_the_future_nor_before_the_last(since: str, previous: str | None, good: bool) -> None:
     if good:
         centres.check_since(since, previous, TODAY)
         return
@@ -229,3 +231,10 @@ def test_a_patched_whole_is_checked_as_a_whole(patch: dict[str, object], pointer
         merged(InstitutionIn, PRESENT, patch)
     assert refused.value.code == "validation_failed"
     assert refused.value.members["errors"][0]["pointer"] == pointer
+
+
+def test_the_readme_shows_the_state_tables_as_they_are() -> None:
+    readme = (Path(registry.__file__).parent / "README.md").read_text()
+    tables = (institutions, verifications, capabilities, needs, keys)
+    for diagram in (*(table.LIFECYCLE.mermaid() for table in tables), centres.mermaid()):
+        assert diagram in readme

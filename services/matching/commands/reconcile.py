@@ -154,7 +154,7 @@ async def _rank(tx: Tx, ranker: Ranker, need: NeedRow) -> list[Scored]:
     sought, today = facts.need_facts(need), tx.clock.today()
     best: list[Scored] = []
     for _ in range(MOST_RANKINGS):
-        best = ranker.index.rank(sought, today, quiet=silent)
+        best = await ranker.rank(sought, today, quiet=silent)
         if not await ranker.refresh(tx, [UUID(scored.capability_id) for scored in best]):
             break
     # whatever still moves has left a request in the queue and is looked at again

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from services.matching.engine.model import NeedFacts
-from services.matching.store import institutions
+from services.matching.store import capabilities, institutions
 from shared.ops.ids import new_id
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ async def suggest(tx: Tx, caller: Caller, ranker: Ranker, body: SuggestionsIn, l
     body.check(tx.clock.today())
     owner_id = caller.acting_institution(body.institution_id)
     need = _need(body, owner_id, await institutions.get(tx, owner_id))
-    ranked = ranker.index.rank(need, tx.clock.today(), k=limit)
-    providers = {scored.capability_id: _provider(ranker, scored) for scored in ranked}
-    rows = await institutions.some(tx, set(providers.values()))
-    return [(scored, rows[i]) for scored in ranked if (i := providers[scored.capability_id]) in rows]
+    ranked = await ranker.rank(need, tx.clock.today(), limit)
+    offered = await capabilities.some(tx, [UUID(scored.capability_id) for scored in ranked])
+    rows = await institutions.some(tx, {row.institution_id for row in offered.values()})
+    owners = {str(i): rows[row.institution_id] for i, row in offered.items() if row.institution_id in rows}
+    return [(scored, owners[scored.capability_id]) for scored in ranked if scored.capability_id in owners]
 
 
 def _need(body: SuggestionsIn, owner_id: UUID, owner: InstitutionRow | None) -> NeedFacts:
@@ -52,9 +53,3 @@ def _need(body: SuggestionsIn, owner_id: UUID, owner: InstitutionRow | None) -> 
         domestic_welcome=body.domestic_welcome,
         deadline=body.deadline,
     )
-
-
-def _provider(ranker: Ranker, scored: Scored) -> UUID:
-    capability = ranker.index.capability(scored.capability_id)
-    assert capability is not None  # noqa: S101 (just ranked, and nothing was awaited in between)
-    return UUID(capability.institution_id)

@@ -26,6 +26,8 @@ Causes = dict[UUID, str | None]
 async def absorb(tx: Tx, ranker: Ranker, limit: int) -> int:
     """Takes a batch of changes from the queue; what they concern goes back into it as needs."""
     taken = await queue.take_supply(tx, limit)
+    if not taken:
+        return 0
     of = {kind: {subject: cause for k, subject, cause in taken if k == kind} for kind in _KINDS}
     if of[queue.RELOAD]:
         await ranker.load(tx)

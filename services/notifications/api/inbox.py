@@ -66,16 +66,14 @@ async def stream_inbox(
 
 
 async def _start(session: AsyncSession, caller: Caller, last_event_id: str | None) -> int:
-    """The position behind which to read; an entry that has none yet is met again."""
-    last = await positions.last(session, positions.INBOX)
+    """The position behind which to read."""
     if last_event_id is None:
-        return last
+        return await positions.last(session, positions.INBOX)
     try:
         entry_id = UUID(last_event_id)
     except ValueError as error:
         raise refuse("invalid_cursor", "Last-Event-ID must be the id of a message of this stream.") from error
-    entry = await inbox.get_visible(session, caller, entry_id)
-    return last if entry.position is None else entry.position
+    return (await inbox.get_visible(session, caller, entry_id)).position or 0
 
 
 class _Reader:

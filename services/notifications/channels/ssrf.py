@@ -100,9 +100,20 @@ def _plain_host(found: re.Match[str]) -> str:
     return str(address) if isinstance(address, IPv4Address) else found[0]
 
 
+def _written(host: str) -> Address | None:
+    """The address that the host itself says, without a resolver; `localhost` is 127.0.0.1 (RFC 6761)."""
+    if host.rstrip(".").lower().rpartition(".")[2] == "localhost":
+        return _LOCALHOST
+    return literal(host)
+
+
 @dataclass(frozen=True)
 class Guard:
-    """`allowed` are networks that the operator opens; `http_allowed` lets plain http go there (embedded mode)."""
+    """Judges URLs.
+
+    `allowed` are networks that the operator opens; `http_allowed` lets plain http go to their addresses, written as
+    such (embedded mode).
+    """
 
     allowed: Sequence[Net] = ()
     http_allowed: bool = False
@@ -117,8 +128,13 @@ class Guard:
     async def target(self, url: str) -> Target:
         """For a request. Raises `Forbidden` or `Unresolvable`."""
         parsed = self._parsed(url)
-        addresses = await self._addresses(parsed.raw_host.decode("ascii"), parsed.port or _HTTPS_PORT)
-        self._judge(parsed, addresses)
+        host = parsed.raw_host.decode("ascii")
+        written = _written(host)
+        if parsed.scheme == "http" and (written is None or not self._is_allowed(written)):
+            raise Forbidden("The URL must start with https://.")
+        addresses = [written] if written is not None else await resolve(host, parsed.port or _HTTPS_PORT)
+        if any(not is_public(address) and not self._is_allowed(address) for address in addresses):
+            raise Forbidden(f"{host} is not a public address.")
         return Target(parsed, addresses[0])
 
     def _parsed(self, url: str) -> httpx.URL:
@@ -135,21 +151,6 @@ class Guard:
         if not parsed.raw_host or parsed.port not in _PORTS:
             raise Forbidden("The URL has no host or port that could be called.")
         return parsed
-
-    async def _addresses(self, host: str, port: int) -> list[Address]:
-        named = literal(host)
-        if named is not None:
-            return [named]
-        if host.rstrip(".").lower().rpartition(".")[2] == "localhost":
-            return [_LOCALHOST]  # RFC 6761; no resolver is asked, and ::1 stays out of the way
-        return await resolve(host, port)
-
-    def _judge(self, url: httpx.URL, addresses: Sequence[Address]) -> None:
-        inside = [address for address in addresses if not is_public(address)]
-        if any(not self._is_allowed(address) for address in inside):
-            raise Forbidden(f"{url.host} is not a public address.")
-        if url.scheme == "http" and len(inside) < len(addresses):
-            raise Forbidden("The URL must start with https://.")
 
     def _is_allowed(self, address: Address) -> bool:
         inner = embedded_address(address)

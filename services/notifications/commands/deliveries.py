@@ -19,7 +19,6 @@ from services.notifications.domain.webhooks import (
     FAILED,
     LIFECYCLE,
     PENDING,
-    SUCCEEDED,
 )
 from services.notifications.store import deliveries, events, positions, webhooks
 from shared.events.notifications import WebhookTest
@@ -135,13 +134,17 @@ async def _send(tx: Tx, made: dict[str, Any], signals: Signals) -> UUID:
     return delivery_id
 
 
-async def record_outcome(tx: Tx, claim: Row[Any], lease_id: UUID, outcome: Outcome, source: Source) -> None:
-    """Success, another try later, or the end; 410 switches the webhook off."""
+async def record_successes(tx: Tx, done: Sequence[tuple[Row[Any], Outcome]], lease_id: UUID) -> None:
+    """Many at once: a busy endpoint should not cost a transaction per event."""
+    now = tx.clock.real()
+    rows = [{"id": claim.id, **_attempted(outcome, claim.attempt + 1, now)} for claim, outcome in done]
+    await deliveries.record_successes(tx.session, lease_id, rows)
+
+
+async def record_failure(tx: Tx, claim: Row[Any], lease_id: UUID, outcome: Outcome, source: Source) -> None:
+    """Another try later, or the end; 410 switches the webhook off."""
     attempt = claim.attempt + 1
     values = _attempted(outcome, attempt, tx.clock.real())
-    if retries.is_success(outcome.http_status):
-        await deliveries.record(tx.session, claim.id, lease_id, values | {"status": SUCCEEDED, "next_attempt_at": None})
-        return
     hook = await webhooks.lock(tx, claim.webhook_id)  # before the delivery: the lock order
     wait = retries.wait_after(attempt, random.random(), _asked_wait(outcome, tx.clock.real()))  # noqa: S311 (jitter)
     gone = outcome.http_status == retries.GONE

@@ -29,9 +29,10 @@ FILTERS = ("countries", "isic", "institution_ids")
 
 
 async def create_webhook(tx: Tx, caller: Caller, body: WebhookIn, guard: Guard) -> WebhookRow:
-    """It gets what is stamped after this transaction."""
+    """It gets what is stamped after this transaction: the counter is locked until then."""
     institution_id = caller.acting_institution(body.institution_id)
     await check_url(guard, body.url)
+    await positions.lock(tx.session, positions.FEED)
     row = WebhookRow(
         id=new_id(),
         status=ENABLED,
@@ -41,7 +42,6 @@ async def create_webhook(tx: Tx, caller: Caller, body: WebhookIn, guard: Guard) 
         event_types=body.event_types,
         filters=body.filters.model_dump(mode="json"),
         secret=rules.new_secret(),
-        after_position=await positions.lock(tx.session, positions.FEED),
         created_at=tx.now,
         updated_at=tx.now,
     )
@@ -130,11 +130,11 @@ async def switch_off(tx: Tx, row: WebhookRow, reason: str, source: Source) -> No
 async def enable_webhook(tx: Tx, caller: Caller, webhook_id: UUID, if_match: Precondition) -> WebhookRow:
     """It gets what is stamped from now on; what a race left over from before is not sent."""
     await webhooks.get_visible(tx, caller, webhook_id)
-    after = await positions.lock(tx.session, positions.FEED)
+    await positions.lock(tx.session, positions.FEED)
     row = await _locked(tx, caller, webhook_id, "enable", if_match)
     await deliveries.close_open(tx.session, row.id)
     row.status, row.reason_code = ENABLED, None
-    row.exhausted_since, row.after_position = None, after
+    row.exhausted_since = None
     await _changed(tx, row, "WebhookEnabled")
     return row
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # the table class as SQL columns: SQLModel declares the types of the values
 _delivery: Any = DeliveryRow
+_ADD = insert(DeliveryRow.metadata.tables["delivery"]).on_conflict_do_nothing()
 _webhook: Any = WebhookRow
 # per webhook only as many as it may still have in hand, so that a slow one cannot fill all places
 _CLAIM = text("""
@@ -37,8 +38,8 @@ _CLAIM = text("""
     where id in (
         select picked.id
         from webhook
-        left join unnest(cast(:busy_ids as uuid[]), cast(:busy_counts as int[])) as busy (id, in_hand)
-            on busy.id = webhook.id
+        left join unnest(cast(:known_ids as uuid[]), cast(:known_places as int[])) as known (id, places)
+            on known.id = webhook.id
         cross join lateral (
             select d.id
             from delivery d
@@ -46,7 +47,7 @@ _CLAIM = text("""
                 and (d.lease_until is null or d.lease_until < :now)
                 and (webhook.status = 'enabled' or d.event_name = 'WebhookTest')
             order by d.next_attempt_at, d.id
-            limit greatest(0, :each - coalesce(busy.in_hand, 0))
+            limit coalesce(known.places, :each)
             for update skip locked
         ) as picked
         limit :limit
@@ -62,8 +63,8 @@ _PURGE = text("""
 
 async def add(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     """New deliveries; an event goes to a webhook once, replays apart."""
-    for start in range(0, len(rows), 1000):
-        await session.execute(insert(DeliveryRow).values(list(rows[start : start + 1000])).on_conflict_do_nothing())
+    if rows:
+        await session.execute(_ADD, list(rows))
 
 
 async def list_page(
@@ -93,17 +94,17 @@ async def claim(
     lease_until: datetime,
     now: datetime,
     *,
-    busy: Mapping[UUID, int],
+    places: Mapping[UUID, int],
     each: int,
     limit: int,
 ) -> list[Row[Any]]:
-    """Takes due deliveries for this dispatcher."""
+    """Takes due deliveries for this dispatcher: of each webhook as many as it has `places`, else `each`."""
     values = {
         "lease_id": lease_id,
         "lease_until": lease_until,
         "now": now,
-        "busy_ids": list(busy),
-        "busy_counts": list(busy.values()),
+        "known_ids": list(places),
+        "known_places": list(places.values()),
         "each": each,
         "limit": limit,
     }
@@ -121,6 +122,31 @@ async def record(session: AsyncSession, delivery_id: UUID, lease_id: UUID, value
     mine = update(DeliveryRow).where(_delivery.id == delivery_id, _delivery.lease_id == lease_id)
     result: Any = await session.execute(mine.values(**values, lease_id=None, lease_until=None))
     return bool(result.rowcount)
+
+
+_SUCCEEDED = text("""
+    update delivery set status = 'succeeded', next_attempt_at = null, lease_id = null, lease_until = null,
+        attempt = done.attempt, http_status = done.http_status, duration_ms = done.duration_ms,
+        response_excerpt = done.excerpt, attempted_at = done.attempted_at
+    from unnest(cast(:ids as uuid[]), cast(:attempts as int[]), cast(:statuses as int[]), cast(:durations as int[]),
+        cast(:excerpts as text[]), cast(:times as timestamptz[]))
+        as done (id, attempt, http_status, duration_ms, excerpt, attempted_at)
+    where delivery.id = done.id and delivery.lease_id = :lease_id
+""")
+
+
+async def record_successes(session: AsyncSession, lease_id: UUID, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes many good ends at once; those whose claim was lost meanwhile are left alone."""
+    names = {
+        "ids": "id",
+        "attempts": "attempt",
+        "statuses": "http_status",
+        "durations": "duration_ms",
+        "excerpts": "response_excerpt",
+        "times": "attempted_at",
+    }
+    values = {given: [row[column] for row in rows] for given, column in names.items()}
+    await session.execute(_SUCCEEDED, {"lease_id": lease_id, **values})
 
 
 async def close_open(session: AsyncSession, webhook_id: UUID) -> None:

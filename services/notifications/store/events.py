@@ -13,7 +13,7 @@ from shared.data.keyset import page
 from shared.messaging.envelope import CloudEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 # the table class as SQL columns: SQLModel declares the types of the values
 _event: Any = EventRow
+_table: Any = EventRow.metadata.tables["event"]
+# made once: building a statement costs more than running it
+_ADD = insert(_table).on_conflict_do_nothing(index_elements=["source", "event_id"]).returning(_table.c.id)
 
 
 async def add(session: AsyncSession, values: dict[str, Any]) -> int | None:
     """Keeps an event; None when it is here already."""
-    row = insert(EventRow).values(values).on_conflict_do_nothing(index_elements=["source", "event_id"])
-    kept: int | None = await session.scalar(row.returning(_event.id))
+    kept: int | None = await session.scalar(_ADD, values)
     return kept
 
 
@@ -45,9 +47,10 @@ async def is_restated(session: AsyncSession, name: str, subject: str, version: i
     return await session.scalar(select(same.exists())) or False
 
 
-async def get(session: AsyncSession, row_id: int) -> EventRow | None:
-    """One kept event."""
-    return await session.get(EventRow, row_id)
+async def by_row(session: AsyncSession, row_ids: Iterable[int]) -> dict[int, EventRow]:
+    """Kept events by their row ids."""
+    rows = select(_event).where(_event.id.in_(list(row_ids)))
+    return {row.id: row for row in await session.scalars(rows)}
 
 
 def _visible(caller: Caller) -> ColumnElement[bool]:
@@ -97,7 +100,8 @@ async def unstamped(session: AsyncSession, limit: int) -> list[Row[Any]]:
     e = _event
     columns = (e.id, e.event_id, e.name, e.visibility, e.parties, e.countries, e.institutions, e.isic)
     rows = select(*columns).where(e.position.is_(None), e.visibility != PRIVATE).order_by(e.id).limit(limit)
-    return list((await session.execute(rows)).all())
+    found: Sequence[Any] = (await session.execute(rows)).all()
+    return list(found)
 
 
 def structured(row: EventRow) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # the table class as SQL columns: SQLModel declares the types of the values
 _entry: Any = InboxEntryRow
+_ADD = insert(InboxEntryRow.metadata.tables["inbox_entry"]).on_conflict_do_nothing()
 _mark: Any = ReadMarkRow
 
 
@@ -44,11 +45,12 @@ def recipients_of(caller: Caller) -> list[str]:
 async def add(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     """One entry per event and recipient, whatever comes again."""
     if rows:
-        await session.execute(insert(InboxEntryRow).values(list(rows)).on_conflict_do_nothing())
+        await session.execute(_ADD, list(rows))
 
 
 def _mine(caller: Caller) -> Select[Any]:
-    return select(_entry).where(_entry.recipient.in_(recipients_of(caller)))
+    """Stamped entries only, so that list and stream agree on what is already there."""
+    return select(_entry).where(_entry.recipient.in_(recipients_of(caller)), _entry.position.is_not(None))
 
 
 def _unread(rows: Select[Any], sub: str) -> Select[Any]:

@@ -42,6 +42,18 @@ async def last(session: AsyncSession, name: str) -> int:
     return await session.scalar(select(_position.last).where(_position.name == name)) or 0
 
 
+_WAITING = text("""
+    select exists (select from event where position is null and visibility <> 'private') as events,
+           exists (select from inbox_entry where position is null) as entries
+""")
+
+
+async def waiting(session: AsyncSession) -> tuple[bool, bool]:
+    """Whether events, and inbox entries, wait for a position."""
+    row = (await session.execute(_WAITING)).one()
+    return row.events, row.entries
+
+
 async def lasts(session: AsyncSession) -> dict[str, int]:
     """Both counters."""
     return {row.name: row.last for row in await session.scalars(select(_position))}

@@ -12,6 +12,7 @@ from shared.data.keyset import page
 from shared.web.problems import not_found
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -67,6 +68,12 @@ async def list_page(
 async def enabled(session: AsyncSession) -> list[WebhookRow]:
     """All that want events."""
     return list(await session.scalars(select(_webhook).where(_webhook.status == ENABLED)))
+
+
+async def by_id(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, WebhookRow]:
+    """For the service's own work."""
+    rows = select(_webhook).where(_webhook.id.in_(list(ids)))
+    return {row.id: row for row in await session.scalars(rows)}
 
 
 async def failing_since(tx: Tx, before: datetime, limit: int) -> list[WebhookRow]:

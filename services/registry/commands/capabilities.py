@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +52,7 @@ async def change(tx: Tx, capability_id: UUID, patch: dict[str, Any], if_match: P
     _admit(tx, rules.EDITS, "change", capability, if_match)
     present = row.model_dump(mode="json", include=set(CapabilityFields.model_fields))
     body = merged(CapabilityFields, present, patch)
-    if not apply(row, await _checked(tx, body, capability.institution)):
+    if not apply(row, await _checked(tx, body, capability.institution, kept=row.renew_by)):
         return capability
     touch(tx, row)
     await _tell_or_audit(tx, CapabilityUpdated, capability, "CapabilityDraftChanged")
@@ -125,11 +126,14 @@ async def _tell_or_audit(tx: Tx, event: type[CapabilityEvent], capability: Capab
         _tell(tx, event, capability)
 
 
-async def _checked(tx: Tx, body: CapabilityFields, institution: InstitutionRow) -> dict[str, Any]:
-    """The column values of a request, with its defaults; raises `Invalid`."""
+async def _checked(
+    tx: Tx, body: CapabilityFields, institution: InstitutionRow, *, kept: date | None = None
+) -> dict[str, Any]:
+    """The column values of a request, with its defaults; a renewal day that is kept is not checked again."""
     rules.check_serves(all_south=body.serves.all_south, named=bool(body.serves.countries or body.serves.blocs))
     renew_by = body.renew_by or rules.default_renewal(tx.clock.today())
-    rules.check_renewal(renew_by, tx.clock.today())
+    if renew_by != kept:
+        rules.check_renewal(renew_by, tx.clock.today())
     if body.centre_id is not None and not await places.centre_exists(tx, body.centre_id):
         raise Invalid("/centre_id", "No centre has this id", "unknown")
     language = body.language or next(iter(institution.languages), "en")

@@ -126,14 +126,14 @@ def _document(row: InstitutionRow) -> dict[str, Any]:
 async def _checked(tx: Tx, body: InstitutionIn, *, institution_id: UUID | None = None) -> dict[str, Any]:
     rules.check_country(body.type, body.country)
     await _check_parent(tx, body.parent_id, institution_id)
-    names = dict.fromkeys(fold(name) for name in (body.name, *(other.name for other in body.other_names)))
-    searched = [fold(word) for word in (body.acronym,) if word]
+    names = list(dict.fromkeys(fold(name) for name in (body.name, *(other.name for other in body.other_names))))
     return {
         **body.model_dump(exclude={"contact", "parent_id"}),
         "type": str(body.type),
         "parent_id": body.parent_id,
         "contact": body.contact.model_dump() if body.contact else None,
-        "folded_names": [*names, *searched],
+        "folded_names": names,
+        "searched": "\n".join([*names, fold(body.acronym or "")]),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -44,7 +45,7 @@ async def change(tx: Tx, need_id: UUID, patch: dict[str, Any], if_match: Precond
     need = await _locked(tx, need_id)
     _admit(tx, rules.EDITS, "change", need, if_match)
     present = need.row.model_dump(mode="json", include=set(NeedFields.model_fields))
-    values = _checked(tx, merged(NeedFields, present, patch), need.institution)
+    values = _checked(tx, merged(NeedFields, present, patch), need.institution, kept=need.row.deadline)
     rules.check_partners_wanted(values["partners_wanted"], await engagements.places(tx, need_id))
     if not apply(need.row, values):
         return need
@@ -109,9 +110,10 @@ async def _tell_or_audit(tx: Tx, event: type[NeedEvent], need: Need, otherwise: 
         _tell(tx, event, need)
 
 
-def _checked(tx: Tx, body: NeedFields, institution: InstitutionRow) -> dict[str, Any]:
-    """The column values of a request, with its defaults; raises `Invalid`."""
-    rules.check_deadline(body.deadline, tx.clock.today())
+def _checked(tx: Tx, body: NeedFields, institution: InstitutionRow, *, kept: date | None = None) -> dict[str, Any]:
+    """The column values of a request, with its defaults; a deadline that is kept may be today. Raises `Invalid`."""
+    if body.deadline != kept:
+        rules.check_deadline(body.deadline, tx.clock.today())
     language = body.language or next(iter(institution.languages), "en")
     defaults = {
         "country": body.country or institution.country,

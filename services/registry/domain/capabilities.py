@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from services.registry.domain.common import NOT_SUSPENDED, WRITERS_OR_OPERATOR, Standing, years_later
-from shared.lifecycle import Invalid, Lifecycle, Step
+from shared.lifecycle import SYSTEM, Invalid, Lifecycle, Step
 
 LIFECYCLE = Lifecycle[Standing](
     "capability",
@@ -19,6 +19,7 @@ LIFECYCLE = Lifecycle[Standing](
             guards=(NOT_SUSPENDED,),
         ),
         Step("withdraw", frozenset({"published"}), "withdrawn", WRITERS_OR_OPERATOR, "CapabilityWithdrawn"),
+        Step("expire", frozenset({"published"}), "expired", frozenset({SYSTEM}), "CapabilityExpired"),
         Step("renew", frozenset({"published"}), "published", WRITERS_OR_OPERATOR, "CapabilityUpdated"),
         Step(
             "renew",

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from services.registry.domain.common import OPERATOR, WRITERS_OR_OPERATOR, years_later
-from shared.lifecycle import Invalid, Lifecycle, Step
+from shared.lifecycle import SYSTEM, Invalid, Lifecycle, Step
 from shared.reference.vocabulary import COUNTRYLESS_TYPES
 
 VERIFIED_YEARS = 5
@@ -17,7 +17,11 @@ LIFECYCLE = Lifecycle[None](
     "institution",
     (
         Step("suspend", frozenset({"registered", "verified"}), "suspended", OPERATOR, "InstitutionSuspended"),
-        Step("reinstate", frozenset({"suspended"}), None, OPERATOR, "InstitutionReinstated"),
+        # two rows: the status before the suspension decides, see `status_when_reinstated`
+        Step("reinstate", frozenset({"suspended"}), "verified", OPERATOR, "InstitutionReinstated"),
+        Step("reinstate", frozenset({"suspended"}), "registered", OPERATOR, "InstitutionReinstated"),
+        Step("verify", frozenset({"registered", "verified"}), "verified", frozenset({SYSTEM}), "InstitutionVerified"),
+        Step("lapse", frozenset({"verified"}), "registered", frozenset({SYSTEM}), "InstitutionVerificationExpired"),
     ),
 )
 EDITS = Lifecycle[None](

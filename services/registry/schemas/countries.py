@@ -30,7 +30,6 @@ class Scheduled(BaseModel):
     leaves_on: date
     source: str
     confirmed: bool
-    precision: str
 
 
 class CountryOut(Resource):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, cast, delete, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, cast, delete, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 from sqlmodel import col
@@ -76,8 +76,8 @@ async def page(tx: Tx, filters: Filters, query: PageQuery) -> tuple[list[Institu
     if filters.external_id is not None:
         rows = rows.where(col(InstitutionRow.id).in_(_owner_of(*filters.external_id)))
     if filters.q is not None:
-        searched = func.array_to_string(InstitutionRow.folded_names, "\n")
-        rows = rows.where(and_(True, *(searched.contains(word, autoescape=True) for word in fold(filters.q).split())))
+        for word in fold(filters.q).split():
+            rows = rows.where(col(InstitutionRow.searched).contains(word, autoescape=True))
     return await common.page(tx, rows, InstitutionRow, query, filters.updated_since)
 
 

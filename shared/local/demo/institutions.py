@@ -32,6 +32,8 @@ class Directory:
     ids: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     """Name by id, for those who read a thread."""
+    new: set[str] = field(default_factory=set)
+    """Ids of those that this run registered: nothing can be theirs yet."""
     _owners: dict[str, Actor] = field(default_factory=dict)
     _issuing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -67,19 +69,29 @@ class Directory:
             "external_ids": [{"scheme": SCHEME, "value": institution.slug}],
         }
         # a user's own institution of the same name is another row: the demo never takes over what it did not make
-        return await desk.make(institution.slug, "registry", "/institutions", self.operator, body, force="true")
+        made = await desk.make(institution.slug, "registry", "/institutions", self.operator, body, force="true")
+        self.new.add(made["id"])
+        return made
 
     async def _verify(self, desk: Desk, row: Json) -> None:
         path = f"/institutions/{row['id']}/verifications"
-        waiting = [
-            found
-            async for found in self.exchange.items("registry", path, self.operator)
-            if found["status"] == "submitted"
-        ]
         step = f"{row['id']}/{row['version']}"
-        found = waiting[0] if waiting else await desk.make(f"{step}/verify", "registry", path, self.operator, ANSWERS)
+        found = await self._submitted(path, row["id"])
+        found = found or await desk.make(f"{step}/verify", "registry", path, self.operator, ANSWERS)
         approve = f"/verifications/{found['id']}/approve"
         await desk.change(f"{step}/approve", "registry", approve, self.verifier, found["version"], {})
+
+    async def _submitted(self, path: str, institution_id: str) -> Json | None:
+        if institution_id in self.new:
+            return None
+        there = [found async for found in self.exchange.items("registry", path, self.operator)]
+        return next((found for found in there if found["status"] == "submitted"), None)
+
+    async def learn_names(self, ids: Iterable[str]) -> None:
+        """Names of institutions that are not of this run's cast, such as those who replicate later."""
+        for unknown in set(ids) - self.names.keys():
+            row = await self.exchange.get("registry", f"/institutions/{unknown}", self.operator)
+            self.names[unknown] = row["name"]
 
     def id_of(self, institution: Institution) -> str:
         """Its id in the exchange."""

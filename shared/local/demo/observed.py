@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from shared.local.demo.client import Json, LateError, RefusedError, wait_for
 from shared.local.demo.opening import Scene
 from shared.local.demo.story import Project
+from shared.local.demo.working import Work
 
 CHILDREN = ("agreements", "contributions", "milestones", "reports", "practices")
 
@@ -100,17 +101,21 @@ class Observed:
         expected = self.expected_events()
         return Counter(item["type"] for item in self._items() if item["type"] in expected)
 
+    def actors(self) -> set[str]:
+        """Ids of the institutions that did something in the threads."""
+        return {item["institution_id"] for item in self._items() if item["institution_id"]}
+
     def _items(self) -> Iterator[Json]:
         for items in self.threads.values():
             yield from items
 
 
-async def observe(scene: Scene, projects: dict[str, str], need: Json | None, match: Json | None) -> Observed:
-    """Reads everything, and waits until need and threads have caught up with it. `projects`: id by the story's name.
+async def observe(scene: Scene, works: Sequence[Work], need: Json | None, match: Json | None) -> Observed:
+    """Reads everything, and waits until need and threads have caught up with it.
 
     What does not catch up in time is left as it is, for the figures to show.
     """
-    seen = await asyncio.gather(*(_see(scene, plan, projects[plan.id]) for plan in scene.story.played))
+    seen = await asyncio.gather(*(_see(work) for work in works))
     observed = Observed(list(seen), need, match)
     observed.threads = {one.thread_id: [] for one in seen}
     if need:
@@ -121,11 +126,12 @@ async def observe(scene: Scene, projects: dict[str, str], need: Json | None, mat
     return observed
 
 
-async def _see(scene: Scene, plan: Project, project_id: str) -> Seen:
-    path = f"/projects/{project_id}"
-    lists = await asyncio.gather(*(scene.children(f"{path}/{name}") for name in CHILDREN))
-    project, totals = await asyncio.gather(scene.read("projects", path), scene.read("projects", f"{path}/totals"))
-    return Seen(plan, project, totals, dict(zip(CHILDREN, lists, strict=True)))
+async def _see(work: Work) -> Seen:
+    scene = work.scene
+    lists = await asyncio.gather(*(scene.children(f"{work.path}/{name}") for name in CHILDREN))
+    totals = await scene.read("projects", f"{work.path}/totals")
+    await work.look_again()
+    return Seen(work.plan, work.project, totals, dict(zip(CHILDREN, lists, strict=True)))
 
 
 async def _need_followed(scene: Scene, observed: Observed, need_id: str) -> bool | None:

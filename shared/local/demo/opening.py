@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
-from shared.local.demo.client import Actor, DemoError, Desk, Json, RefusedError, wait_for
+from shared.local.demo.client import Actor, Desk, Json, wait_for
 from shared.local.demo.institutions import Directory
-from shared.local.demo.story import Project, Story, first_day
+from shared.local.demo.story import Project, Story
+from shared.reference.dates import first_day
 from shared.reference.vocabulary import Role
 
 DEADLINE = timedelta(days=60)
@@ -37,6 +38,10 @@ class Scene:
     async def owner(self, name: str) -> Actor:
         """Owner of an institution of the story."""
         return await self.directory.owner(self.story.institution(name))
+
+    async def owner_by_id(self, institution_id: str) -> Actor:
+        """Owner of an institution of the story, by its id in the exchange."""
+        return await self.owner(self.directory.names[institution_id])
 
     async def read(self, service: str, path: str) -> Json:
         """One resource, as the operator sees it."""
@@ -80,6 +85,8 @@ async def seek(scene: Scene) -> Json:
 
 async def _own(scene: Scene, path: str, institution: str, body: Json, statuses: tuple[str, ...]) -> Json | None:
     """What this institution has there already with this title and text."""
+    if scene.id_of(institution) in scene.directory.new:
+        return None
     mine = scene.desk.exchange.items("registry", path, scene.operator, institution_id=scene.id_of(institution))
     texts = {name: body[name] for name in ("title", "summary", "problem") if name in body}
     alike = [i async for i in mine if i["status"] in statuses and all(i[name] == text for name, text in texts.items())]
@@ -145,45 +152,6 @@ async def _invite(scene: Scene, match: Json, inviting: Actor, name: str) -> Json
         joining, path = await scene.owner(name), f"{path}/{guest}/join"
         match = await scene.desk.change(f"{step}/join", "matching", path, joining, match["version"], {})
     return match
-
-
-async def project_of(scene: Scene, match: Json) -> Json:
-    """The project that follows from the formalised match."""
-    if not match["project_id"]:
-        raise DemoError(f"The match {match['id']} is {match['status']} and names no project.")
-    return await wait_for("the project of the match", partial(_project, scene, match["project_id"]))
-
-
-async def _project(scene: Scene, project_id: str) -> Json | None:
-    try:
-        return await scene.read("projects", f"/projects/{project_id}")
-    except RefusedError as error:
-        if error.status != 404:  # noqa: PLR2004 (the event is still on its way)
-            raise
-        return None
-
-
-async def open_directly(scene: Scene, project: Project) -> Json:
-    """A project without a match: the continuation of a cooperation that was there before."""
-    first = project.partners[0].institution
-    for found in await scene.children("/projects"):
-        holders = {partner["institution_id"] for partner in found["partners"]}
-        if found["match_id"] is None and found["title"] == project.title and scene.id_of(first) in holders:
-            return found
-    body: Json = {
-        "title": project.title,
-        "language": "en",
-        "partners": [
-            {"institution_id": scene.id_of(p.institution), "role": p.role, "from": from_day(scene, project, p.from_)}
-            for p in project.partners
-        ],
-        "resource_kinds": [*scene.story.need.resource_kinds],
-        "isic": scene.story.need.isic,
-        "justification_code": "existing_cooperation",
-        "sdg_targets": scene.story.need.sdg,
-        "budget": project.budget_total.json_money() if project.budget_total else None,
-    }
-    return await scene.desk.make(f"open/{project.id}", "projects", "/projects", await scene.owner(first), body)
 
 
 def from_day(scene: Scene, project: Project, partial_day: str | None) -> str:

@@ -12,13 +12,15 @@ from typing import Any
 import httpx
 
 from shared.local.demo.client import Actor, DemoError, Desk, Exchange, Json
+from shared.local.demo.ending import complete, publish, replicate
 from shared.local.demo.figures import Figure, Lists, figures
 from shared.local.demo.institutions import Directory
-from shared.local.demo.observed import Observed, observe
-from shared.local.demo.opening import Scene, agree_on, offer, open_directly, project_of, proposal, seek
+from shared.local.demo.ledger import fill_ledger
+from shared.local.demo.observed import Observed, Seen, observe
+from shared.local.demo.opening import Scene, agree_on, offer, proposal, seek
 from shared.local.demo.story import Story, choose, load_all, number
 from shared.local.demo.timeline import Timeline, timelines
-from shared.local.demo.working import carry_out, publish, replicate
+from shared.local.demo.working import Work, date_roles, of_match, open_directly, prepare, reach_milestones, sign, start
 
 Report = Callable[[str, str], None]
 """Told the story's id and what it is doing; the id is empty for what concerns all of them."""
@@ -36,11 +38,12 @@ class StoryResult:
     seconds: float = 0.0
     writes: int = 0
     countries: list[str] = field(default_factory=list)
-    modality: str = ""
-    projects: list[Json] = field(default_factory=list)
+    projects: list[Seen] = field(default_factory=list)
     timelines: list[Timeline] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     error: str | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    """Names of institutions by id."""
 
     @property
     def already_played(self) -> bool:
@@ -134,6 +137,18 @@ def _platform(keys: Mapping[str, Mapping[str, Any]], name: str) -> Actor:
     return Actor(name, keys[name]["client_id"], keys[name]["client_secret"])
 
 
+async def carry_out(work: Work) -> None:
+    """Brings a project from wherever it is to the state that the facts give it."""
+    await prepare(work)
+    await date_roles(work)
+    await sign(work, after_start=False)
+    await start(work)
+    await sign(work, after_start=True)
+    await fill_ledger(work)
+    await reach_milestones(work)
+    await complete(work)
+
+
 @dataclass
 class Stage:
     """Where the stories of one run are played."""
@@ -154,7 +169,7 @@ class Stage:
     async def _in_turn(self, gate: asyncio.Semaphore, story: Story) -> StoryResult:
         async with gate:
             begun = time.monotonic()
-            result = StoryResult(story, countries=story.countries)
+            result = StoryResult(story, countries=story.countries, names=self.directory.names)
             scene = Scene(story, Desk(self.directory.exchange, story.id), self.directory, self.today)
             try:
                 await self._perform(scene, result)
@@ -171,48 +186,46 @@ class Stage:
         observed = await self._enact(scene)
         self.report(scene.story.id, "working out the figures")
         result.figures = await figures(scene, observed, self.lists)
+        await self.directory.learn_names(observed.actors())
         result.timelines = timelines(observed, self.directory.names)
-        result.modality = observed.seen[0].project["modality"]
-        result.projects = [seen.project for seen in observed.seen]
+        result.projects = observed.seen
 
     async def _enact(self, scene: Scene) -> Observed:
         """The whole partnership; what is there already is only read."""
-        story, projects = scene.story, dict[str, str]()
+        story, works = scene.story, list[Work]()
         need = match = None
-        if story.matched:
-            need, match = await self._open(scene)
-            projects[story.played[0].id] = match["project_id"]
         for plan in story.played:
             self.report(story.id, f"project “{plan.title}”")
-            if plan.id not in projects:
-                projects[plan.id] = (await open_directly(scene, plan))["id"]
-            await carry_out(scene, plan, projects[plan.id])
-        reuse = await self._share(scene, projects)
-        observed = await observe(scene, projects, need, match)
+            if plan.opening == "match":
+                need, match = await self._match(scene)
+                works.append(await of_match(scene, plan, match))
+            else:
+                works.append(await open_directly(scene, plan))
+            await carry_out(works[-1])
+        reuse = await self._share(story, works)
+        observed = await observe(scene, works, need, match)
         observed.reuse = reuse
         return observed
 
-    async def _open(self, scene: Scene) -> tuple[Json, Json]:
+    async def _match(self, scene: Scene) -> tuple[Json, Json]:
         self.report(scene.story.id, "capability and need")
         capability, need = await offer(scene), await seek(scene)
         self.report(scene.story.id, "waiting for the match")
         match = await agree_on(scene, await proposal(scene, need, capability))
-        await project_of(scene, match)
+        self.report(scene.story.id, "waiting for the project")
         return need, match
 
-    async def _share(self, scene: Scene, projects: dict[str, str]) -> str | None:
+    async def _share(self, story: Story, works: Sequence[Work]) -> str | None:
         """Publishes the practice, and records the replication of another story's; how that one fares, if any."""
-        story = scene.story
-        plans = {plan.id: plan for plan in story.played}
-        if story.practice:
-            name = story.practice.project
-            self.practices[story.id].set_result(await publish(scene, plans[name], story.practice, projects[name]))
-        if story.replication and story.replication_of:
-            self.report(story.id, f"waiting for the practice of {story.replication_of}")
-            practice = await self._practice_of(story.replication_of)
-            name = story.replication.project
-            return await replicate(scene, plans[name], practice, projects[name])
-        return None
+        reuse = None
+        for work in works:
+            practice = await publish(work)
+            if practice:
+                self.practices[story.id].set_result(practice)
+            if story.replication and story.replication_of and story.replication.project == work.plan.id:
+                self.report(story.id, f"waiting for the practice of {story.replication_of}")
+                reuse = await replicate(work, await self._practice_of(story.replication_of))
+        return reuse
 
     async def _practice_of(self, source: str) -> Json:
         published = self.practices[source]

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any, TextIO
 
 from rich import box
@@ -18,9 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.local.demo.client import DemoError
-from shared.local.demo.figures import Figure
+from shared.local.demo.figures import Figure, number
+from shared.local.demo.observed import Seen
 from shared.local.demo.play import DemoResult, StoryResult, play_all
-from shared.local.demo.timeline import Line, Timeline
+from shared.local.demo.timeline import Line, Timeline, short
 
 WIDTH = 100
 DOING_SHOWN = 3
@@ -69,6 +71,7 @@ class Progress:
             self.doing.pop(story, None)
             self.done += 1
         else:
+            self.doing.pop("", None)  # what concerned all of them is over
             self.doing[story] = doing
 
     def line(self) -> RenderableType:
@@ -97,8 +100,11 @@ def page(result: StoryResult) -> Iterator[RenderableType]:
     if result.error:
         yield Text(f"✗ Did not get through: {result.error}", style="red")
         return
+    for seen in result.projects:
+        yield _titled(f"Project: {seen.plan.title}", project_table(seen, result.names), _dates(seen))
     for timeline in result.timelines:
-        yield _titled(f"Timeline: {timeline.title}", timeline_table(timeline), f"thread {timeline.thread_id}")
+        entered = f"entered on {timeline.lines[0].recorded_at[:10]}, thread {timeline.thread_id}"
+        yield _titled(f"Timeline: {timeline.title}", timeline_table(timeline), entered)
     yield _titled("Figures: by hand, and as the system computes them", figure_table(result.computed))
     if result.from_source:
         title = "Figures from the source alone (the exchange holds no such values)"
@@ -127,45 +133,89 @@ def _bullets(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:
         yield _titled(title, rows)
 
 
+def _dates(seen: Seen) -> str:
+    project = seen.project
+    began, ended = project["started_on"], project["completed_on"]
+    days = f", {began or '...'} to {ended or 'today'}" if began else ""
+    return f"{project['modality'].replace('_', '-')}, {project['status']}{days}"
+
+
+def project_table(seen: Seen, names: Mapping[str, str]) -> RenderableType:
+    """Who takes part since when, and who gives what."""
+    partners = _table()
+    partners.add_column("Role", no_wrap=True)
+    partners.add_column("Partner", ratio=1)
+    partners.add_column("Since", no_wrap=True)
+    held = [partner for partner in seen.project["partners"] if partner["from"] != partner["to"]]
+    for partner in sorted(held, key=lambda partner: (partner["role"], partner["from"])):
+        where = f" ({partner['country']})" if partner["country"] else ""
+        partners.add_row(partner["role"], Text(f"{partner['name']}{where}"), partner["from"])
+    if not seen.children["contributions"]:
+        return partners
+    return Group(partners, Text(), _ledger(seen, names))
+
+
+def _ledger(seen: Seen, names: Mapping[str, str]) -> Table:
+    table = _table()
+    table.add_column("Gives", ratio=2)
+    table.add_column("Receives", ratio=2)
+    table.add_column("What", ratio=3)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    for one in reversed(seen.children["contributions"]):
+        who = [Text(short(names[one[member]])) for member in ("giver_id", "receiver_id")]
+        value, quantity = one["value"], f"{one['quantity']} {(one['unit'] or '').replace('_', ' ')}"
+        amount = f"{number(Decimal(value['amount']))} {value['currency']}" if value else quantity
+        table.add_row(*who, Text(one["description"]), amount, one["status"])
+    return table
+
+
+def _table() -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", pad_edge=False, expand=True
+    )
+
+
 def timeline_table(timeline: Timeline) -> Table:
-    """When it was recorded, on which day it happened (if that is known), who, what."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
+    """When it was entered, on which day it happened (if that is known), who, what."""
+    table = _table()
     table.add_column("Entered", no_wrap=True)
-    table.add_column("Happened", no_wrap=True)
-    table.add_column("Who", max_width=30)
+    table.add_column("Happened", no_wrap=True, min_width=10)
+    table.add_column("Who", max_width=26)
     table.add_column("What", ratio=1)
     for line in timeline.lines:
-        table.add_row(line.recorded_at[11:19], line.happened_on or "", escape(line.who), Text(_what(line)))
+        table.add_row(line.recorded_at[11:19], line.happened_on or "", Text(short(line.who)), Text(_what(line)))
     return table
 
 
 def _what(line: Line) -> str:
-    return f"{line.what} ({line.times} times)" if line.times > 1 else line.what
+    if line.times == 1:
+        return line.brief
+    often = f"{line.times} times" if line.type == "PartnerRoleChanged" else f"and {line.times - 1} more like it"
+    return f"{line.brief.rstrip('.')} ({often})."
 
 
 def figure_table(figures: Sequence[Figure], computed: str = "Computed") -> Table:
     """Each figure twice, and whether both are equal: in colour, as a sign and in a word."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
+    table = _table()
     table.add_column("Figure", ratio=1)
     table.add_column("By hand", justify="right")
     table.add_column(computed, justify="right")
     table.add_column("", no_wrap=True)
     for figure in figures:
         mark = Text("✓ equal", style="green") if figure.equal else Text("✗ DIFFERS", style="bold red")
-        table.add_row(escape(figure.what), escape(figure.expected), escape(figure.computed), mark)
+        what = figure.what[:1].upper() + figure.what[1:]
+        table.add_row(escape(what), escape(figure.expected), escape(figure.computed), mark)
     return table
 
 
 def overview(result: DemoResult) -> Table:
     """One row per story."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="dim")
+    table = _table()
     table.add_column("Story", no_wrap=True)
     table.add_column("Case", no_wrap=True)
-    table.add_column("Projects", justify="right")
-    table.add_column("Events", justify="right")
-    table.add_column("Computed", justify="right")
-    table.add_column("From source", justify="right")
-    table.add_column("Seconds", justify="right")
+    for title in ("Projects", "Events", "Figures", "of source", "Seconds"):
+        table.add_column(title, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for story in result.stories:
         table.add_row(*_row(story), _mark(story))
@@ -208,12 +258,11 @@ def _story_document(result: StoryResult) -> dict[str, Any]:
         "ref": story.ref,
         "title": story.title,
         "case": story.case,
-        "modality": result.modality,
         "countries": result.countries,
         "already_played": result.already_played,
         "seconds": round(result.seconds, 3),
         "error": result.error,
-        "projects": [{"id": p["id"], "title": p["title"], "status": p["status"]} for p in result.projects],
+        "projects": [seen.project for seen in result.projects],
         "threads": [asdict(timeline) for timeline in result.timelines],
         "figures": [{**asdict(figure), "equal": figure.equal} for figure in result.figures],
         "notes": story.notes,

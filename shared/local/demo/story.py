@@ -14,10 +14,12 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
+from shared.reference.dates import first_day, precision
+from shared.reference.types import PartialDate
 from shared.reference.vocabulary import (
     AgreementKind,
     InstitutionType,
@@ -30,19 +32,15 @@ from shared.reference.vocabulary import (
 )
 
 FOLDER = Path(__file__).parent / "stories"
-PartDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
-"""`2009`, `2014-08` or `2017-05-17`: as precise as the source."""
-
-
-def first_day(partial: str) -> date:
-    """The first day of a year, a month, or the day itself."""
-    return date.fromisoformat(f"{partial}-01-01"[:10])
 
 
 def last_day(partial: str) -> date:
-    """The last day of a year, a month, or the day itself."""
-    year, month, *day = [int(part) for part in (*partial.split("-"), *(["12"] if len(partial) == 4 else []))]  # noqa: PLR2004 (a year)
-    return date(year, month, day[0] if day else calendar.monthrange(year, month)[1])
+    """The last day that the date may mean: 2013-12-31 for `2013`, 2014-10-31 for `2014-10`."""
+    first = first_day(partial)
+    if precision(partial) == "day":
+        return first
+    month = 12 if precision(partial) == "year" else first.month
+    return date(first.year, month, calendar.monthrange(first.year, month)[1])
 
 
 class Part(BaseModel):
@@ -55,8 +53,8 @@ class Period(Part):
     """A role and when it is held, as the source dates it."""
 
     role: Role
-    from_: PartDate | None = Field(alias="from")
-    to: PartDate | None = None
+    from_: PartialDate | None = Field(alias="from")
+    to: PartialDate | None = None
 
 
 class Institution(Part):
@@ -156,18 +154,18 @@ class Project(Part):
     id: str
     title: str
     code: str | None
-    start: PartDate | None
+    start: PartialDate | None
     start_precision: str | None
-    end: PartDate | None
+    end: PartialDate | None
     end_precision: str | None
-    planned_end: PartDate | None
+    planned_end: PartialDate | None
     state: str
     budget: list[Share]
     note: str | None
     opening: Literal["match", "direct"] | None
     partners: list[Partner] = []
     report: Report | None = None
-    assumed_end: PartDate | None = None
+    assumed_end: PartialDate | None = None
     played_state: str | None = None
 
     @property
@@ -213,7 +211,7 @@ class Agreement(Part):
     """An instrument; without a date, or without an `instrument` of the contract, it is not played."""
 
     kind: str
-    date: PartDate | None
+    date: PartialDate | None
     precision: str | None
     parties: list[str]
     note: str | None = None
@@ -247,7 +245,7 @@ class Milestone(Part):
     """A dated step; without a date it is not played."""
 
     title: str
-    date: PartDate | None
+    date: PartialDate | None
     precision: str | None
     state: Literal["reached"]
     project: str
@@ -261,7 +259,7 @@ class Indicator(Part):
     baseline: Decimal | None
     target: Decimal | None
     actual: Decimal | None
-    on: PartDate | None
+    on: PartialDate | None
     note: str | None = None
 
 
@@ -301,7 +299,7 @@ class Reading(Part):
     stage: str = "committed"
     by: str = ""
     role: Role = Role.BENEFICIARY
-    on: PartDate | None = None
+    on: PartialDate | None = None
     containing: str = ""
     since: str = ""
     until: str = ""
@@ -316,7 +314,7 @@ class Check(Part):
     decimals: int = 0
     expected: Any
     status: str = ""
-    on: PartDate | None = None
+    on: PartialDate | None = None
     of: list[str] = []
     read: list[Reading] | None = None
 

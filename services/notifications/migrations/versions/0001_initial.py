@@ -240,7 +240,6 @@ def upgrade() -> None:
         sa.Column("previous_secret", sa.Text(), nullable=True),
         sa.Column("previous_valid_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason_code", sa.Text(), nullable=True),
-        sa.Column("after_position", sa.BigInteger(), nullable=False),
         sa.Column("exhausted_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

@@ -209,6 +209,7 @@ def upgrade() -> None:
         sa.Column("external_ids", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("contact", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("folded_names", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("searched", sa.Text(), nullable=False),
         sa.Column("verified_until", sa.Date(), nullable=True),
         sa.Column("reason_code", sa.Text(), nullable=True),
         sa.Column("reason_text", sa.Text(), nullable=True),
