@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from shared import __version__, health
+from shared import __version__, asyncapi, health
 from shared.data.database import is_passing
 from shared.lifecycle import Refused
 from shared.messaging.envelope import short
@@ -55,6 +55,7 @@ def make_app(running: Running) -> FastAPI:
         ("/version", health.version),
     ):
         app.add_route(path, endpoint, include_in_schema=False)
+    app.add_route("/asyncapi.json", _asyncapi, include_in_schema=False)
     app.add_route("/schemas/{name}/{version}", _schema, include_in_schema=False)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
@@ -80,6 +81,11 @@ def make_app(running: Running) -> FastAPI:
 
 def _telemetry(running: Running) -> TelemetryConfig:
     return {"tracer_provider": running.tracing, "metrics": False, "logs": False, "operation_spans": False}
+
+
+async def _asyncapi(request: Request) -> Response:
+    """What this service publishes and hears."""
+    return JSONResponse(asyncapi.document(request.app.state.running.service))
 
 
 async def _schema(request: Request) -> Response:

@@ -68,7 +68,8 @@ async def checks_of(running: Running) -> dict[str, Check]:
     except Exception as error:  # noqa: BLE001 (whatever it is, this is the place that says so)
         checks["database"] = _failing(f"{type(error).__name__}: {error}"[:200])
     checks["kafka"] = _kafka(running)
-    checks["scheduler"] = _words(running.scheduler.fault.words())
+    for fault in (running.scheduler.fault, *(worker.fault for worker in running.workers)):
+        checks[fault.part] = _words(fault.words())
     return checks
 
 

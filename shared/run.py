@@ -79,7 +79,8 @@ async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
     loops.start("consumer", running.consumer.run)
     loops.start("scheduler", running.scheduler.run)
     loops.start("pulse", lambda stop: _pulse(running, stop))
-    for number, worker in enumerate(service.workers(running)):
+    running.workers = service.workers(running)
+    for number, worker in enumerate(running.workers):
         loops.start(f"worker-{number}", worker.run)
     loops.tasks["http"] = await listening(loops.server, service.name)
     return loops

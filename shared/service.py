@@ -26,6 +26,7 @@ from shared.messaging.outbox import Source, outbox_tables
 from shared.messaging.relay import Relay
 from shared.messaging.transaction import Transactions, Tx
 from shared.ops.clock import Clock
+from shared.ops.faults import Fault
 from shared.ops.telemetry import Metrics, tracer_provider
 from shared.web.auth import JwksCache, KeySource, Verifier
 from shared.web.client import fetch_json
@@ -65,6 +66,9 @@ class KernelTables:
 
 class Worker(Protocol):
     """A loop of the service's own (a match engine, a webhook dispatcher) that runs beside relay and consumer."""
+
+    fault: Fault
+    """What is wrong with it now; shown by `/readyz`."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set; heals from passing faults by itself."""
@@ -127,6 +131,7 @@ class Running:
         self.limiter = RateLimiter(settings.rate_limit_per_minute)
         self.verifier = Verifier(settings.issuer, keys or self._key_source())
         self.stopping = asyncio.Event()
+        self.workers: Sequence[Worker] = ()
         self.head = migrate.head(service.migrations)
 
     async def prepare(self) -> None:
@@ -173,6 +178,7 @@ class Running:
             metrics=self.metrics,
             tracer=self.tracing.get_tracer("bandung.consumer"),
             ensure_topics=self.ensure_topics,
+            slot=self.settings.replica,
         )
 
     def _key_source(self) -> KeySource:

@@ -43,6 +43,9 @@ class ServiceSettings(BaseSettings):
     topic_prefix: str = Field(
         "", description="Put before every topic and group name; lets installations share a cluster"
     )
+    replica: str = Field(
+        "0", pattern="^[a-z0-9-]{1,40}$", description="Differs between replicas of one service, stays over restarts"
+    )
     topic_replication: int = Field(1, ge=1, description="Replication factor of topics made by `topics ensure`")
     issuer: str = Field("http://127.0.0.1:8001", description="Token issuer = public URL of registry")
     jwks_url: str = Field("", description="Where to fetch the issuer's keys; default from the issuer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import UUID
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from shared.web.client import Fetch
 
 log = structlog.get_logger(__name__)
+
+# the contract fixes `alg: EdDSA`, the name that RFC 9864 replaces by Ed25519; the algorithm is the same
+warnings.filterwarnings("ignore", message=".*EdDSA.*")
 
 ALGORITHM = "EdDSA"  # the name the contract and RFC 9068 clients use
 AUDIENCE = "bandung"

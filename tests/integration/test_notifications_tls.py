@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -81,8 +82,8 @@ async def tls_server(file: Path) -> AsyncIterator[Heard]:
         yield heard
 
 
-@pytest.fixture
-def trusted(tmp_path, monkeypatch) -> Path:
+@pytest_asyncio.fixture(loop_scope="session")
+async def trusted(tmp_path, monkeypatch) -> Path:
     """A certificate for the host that the client trusts; the host's name resolves to this machine."""
     file = certificate(tmp_path, HOST)
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: ssl.create_default_context(cafile=str(file)))
@@ -90,7 +91,7 @@ def trusted(tmp_path, monkeypatch) -> Path:
     async def answer(_host: str, port: int, **_hints: int) -> list[tuple[Any, ...]]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_event_loop_policy().get_event_loop(), "getaddrinfo", answer)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answer)
     return file
 
 

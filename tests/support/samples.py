@@ -56,7 +56,8 @@ def capability(**changes: Any) -> dict[str, Any]:
     """A capability of CLRI."""
     state = {
         "id": uuid4(), "version": 1, "status": "published", "institution": owner(CLRI),
-        "title": "Twinning for tanneries", "summary": "s", "language": "en", "resource_kinds": ["technical"], "isic": ["1511"], "hs": [],
+        "title": "Twinning for tanneries", "summary": "s", "language": "en", "resource_kinds": ["technical"],
+        "isic": ["1511"], "hs": [],
         "sdg_targets": [], "technologies": [], "languages": ["en"], "delivery_modes": [],
         "serves": {"all_south": True, "countries": [], "blocs": []}, "capacity": 2, "renew_by": date(2027, 11, 24),
         "centre_id": None, "evidence": [], "published_at": NOW, "updated_at": NOW,
@@ -148,7 +149,8 @@ def practice() -> dict[str, Any]:
     """A published practice."""
     return {
         "id": uuid4(), "version": 1, "status": "published", "project_id": uuid4(),
-        "project_title": "Cut chrome discharge", "partner_ids": [LIDI, CLRI], "title": "Shared chrome recovery", "language": "en", "challenge": "c",
+        "project_title": "Cut chrome discharge", "partner_ids": [LIDI, CLRI],
+        "title": "Shared chrome recovery", "language": "en", "challenge": "c",
         "approach": "a", "conditions": None, "results": "r", "poverty_reduction": None, "isic": ["1511"],
         "sdg_targets": [], "published_at": NOW, "updated_at": NOW,
     }  # fmt: skip

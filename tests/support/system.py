@@ -87,7 +87,6 @@ class System:
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._tokens: dict[str, tuple[float, str]] = {}
-        self._callers: dict[str, Caller] = {}
 
     @property
     def local_file(self) -> Path:
@@ -218,10 +217,8 @@ class System:
 
     def platform(self, name: str) -> Caller:
         """`operator` or `verifier` of local.json."""
-        if name not in self._callers:
-            key = next(key for key in self.local["keys"] if key["name"] == name)
-            self._callers[name] = Caller(self, key["client_id"], key["client_secret"])
-        return self._callers[name]
+        key = next(key for key in self.local["keys"] if key["name"] == name)
+        return Caller(self, key["client_id"], key["client_secret"])
 
     @property
     def operator(self) -> Caller:

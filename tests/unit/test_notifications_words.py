@@ -55,7 +55,8 @@ def test_all_languages_name_the_same_things(language):
 def test_every_reason_code_has_words():
     lists = [
         vocabulary.MatchDeclineReason, vocabulary.MatchWithdrawReason, vocabulary.WithdrawReason,
-        vocabulary.SuspendReason, vocabulary.SystemReason, vocabulary.VerificationRejectReason, vocabulary.DisputeReason, vocabulary.WaiveReason,
+        vocabulary.SuspendReason, vocabulary.SystemReason, vocabulary.VerificationRejectReason,
+        vocabulary.DisputeReason, vocabulary.WaiveReason,
     ]  # fmt: skip
     codes = {str(code) for codes in lists for code in codes}
     assert codes <= locale("en")["reasons"].keys()
