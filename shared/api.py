@@ -83,7 +83,7 @@ class Router:
         status: int = 200,
         transaction: bool = True,
         reads_json: bool = True,
-        **options: Any,
+        **options: Any,  # noqa: ANN401
     ) -> Callable[[E], E]:
         """A creation (201) or a state change (200); `reads_json=False` leaves the body to the endpoint."""
         return self._add("POST", path, Rule(policy, transaction, reads_json), {"status_code": status, **options})

@@ -22,7 +22,7 @@ td{{padding:.2rem 1rem .2rem 0}}</style>
 <h1>Bandung</h1>
 <p>The partnership exchange for South-South and triangular industrial cooperation.</p>
 <table>{rows}</table>
-<p>Try <code>bandung demo</code>, <code>bandung tail</code> and <code>bandung doctor</code> on the command line.</p></html>"""
+<p>On the command line: <code>bandung demo</code>, <code>bandung tail</code>, <code>bandung doctor</code>.</p></html>"""
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "X-Content-Type-Options": "nosniff",

@@ -55,8 +55,9 @@ async def test_a_suspended_institution_loses_its_matches_and_gets_new_ones_when_
     await system.operator.do(f"{pair.provider.path}/reinstate", {})
 
     async def again() -> bool:
-        found = await pair.provider.items("/matches", capability_id=pair.capability["id"], status="proposed")
-        return [m["need_id"] for m in found] == [pair.need["id"]] and found[0]["id"] != pair.match["id"]
+        found = await pair.provider.items("/matches", need_id=pair.need["id"], status="proposed")
+        assert pair.match["id"] not in [match["id"] for match in found]
+        return pair.capability["id"] in [match["capability_id"] for match in found]
 
     await eventually(again)
 

@@ -52,7 +52,9 @@ async def kill(part: Any) -> None:
 
 
 async def is_status(probe: Probe, wanted: str) -> bool:
-    return bool((await probe.client.get("/readyz")).json()["status"] == wanted)
+    body = (await probe.client.get("/readyz")).json()
+    assert body["status"] == wanted, body
+    return True
 
 
 async def make(probe: Probe, title: str, **headers: str) -> int:
@@ -116,7 +118,6 @@ async def test_a_database_that_goes_away_while_events_are_handled_loses_none(own
     writers = asyncio.gather(*(make_many(probe, n) for n in range(4)))
     await eventually(lambda: heard_some(probe))
     await kill(own.postgres)
-    await asyncio.sleep(0)
     await own.postgres.start()
     acknowledged = sum(await writers)
     await eventually(lambda: is_status(probe, "ready"), seconds=60)
@@ -136,7 +137,7 @@ async def heard_some(probe: Probe) -> bool:
     return await probe.count(Heard) > 5
 
 
-async def test_a_failing_commit_is_a_5xx_without_row_or_event(own: LocalParts, probe: Probe) -> None:
+async def test_a_failing_commit_is_a_5xx_without_row_or_event(probe: Probe) -> None:
     await probe.rows_committed("""
         create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$
     """)
@@ -158,13 +159,15 @@ async def test_a_failing_commit_is_a_5xx_without_row_or_event(own: LocalParts, p
 
 @pytest.mark.parametrize("dead", ["kafka", "postgres"])
 async def test_shutdown_is_quick_with_a_part_dead(tmp_path: Path, dead: str) -> None:
-    async with LocalParts(tmp_path, say=lambda _line: None) as parts:
-        async with running_probe(Parts(parts.postgres.url("{}"), parts.kafka.bootstrap)) as probe:
-            await eventually(lambda: is_status(probe, "ready"))
-            await kill(getattr(parts, dead))
-            begun = time.monotonic()
-            await run.stop([probe.loops])
-            assert time.monotonic() - begun < 10
+    async with (
+        LocalParts(tmp_path, say=lambda _line: None) as parts,
+        running_probe(Parts(parts.postgres.url("{}"), parts.kafka.bootstrap)) as probe,
+    ):
+        await eventually(lambda: is_status(probe, "ready"))
+        await kill(getattr(parts, dead))
+        begun = time.monotonic()
+        await run.stop([probe.loops])
+        assert time.monotonic() - begun < 10
 
 
 async def test_the_topic_prefix_keeps_installations_apart(own: LocalParts) -> None:

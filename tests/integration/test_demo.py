@@ -30,6 +30,8 @@ class Played:
     system: System
     exit_code: int
     document: dict[str, Any]
+    beside: dict[str, Any]
+    """What a second run said that was started at the same moment."""
 
     def story(self, name: str) -> dict[str, Any]:
         return next(story for story in self.document["stories"] if story["id"] == name)
@@ -59,13 +61,14 @@ async def _begin(system: System, *arguments: str) -> asyncio.subprocess.Process:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def played(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Played]:
-    """The demo is killed in the middle of the first agreements, then played to the end."""
+    """The demo is killed in the middle of the first projects, then played to the end, twice at the same time."""
     system = System(Path(tmp_path_factory.mktemp("demo")) / "home")
     await system.start()
     try:
         await _cut_off(system)
-        code, output = await demo(system, "--json")
-        yield Played(system, code, json.loads(output))
+        runs = await asyncio.gather(demo(system, "--json"), demo(system, "--json"))
+        (code, first), (_, second) = sorted(runs, key=lambda run: "nothing changed" in run[1])
+        yield Played(system, code, json.loads(first), json.loads(second))
     finally:
         await system.end()
 
@@ -136,6 +139,12 @@ async def test_guyana_replicates_suriname(played: Played) -> None:
     [practice] = await played.system.operator.items(f"/projects/{source['id']}/practices")
     lineage = await played.system.operator.read(f"/practices/{practice['id']}/lineage")
     assert (source["id"], reuse["id"]) in {(e["from_project_id"], e["to_project_id"]) for e in lineage["edges"]}
+
+
+async def test_two_runs_at_once_play_the_stories_once(played: Played) -> None:
+    assert (played.beside["green"], "nothing changed" in played.beside["summary"]) == (True, True)
+    needs = await played.system.operator.items("/needs", limit=200)
+    assert len(needs) == len({(need["title"], need["problem"]) for need in needs})
 
 
 async def test_a_second_run_changes_nothing_and_says_so(played: Played) -> None:

@@ -138,12 +138,8 @@ async def test_errors_point_at_the_member_and_the_parameter(probe: Probe) -> Non
     [{"iss": "http://other"}, {"aud": "other"}, {"exp": 1}, {"roles": None}, {"institution_id": "x"}],
 )
 async def test_a_token_with_a_wrong_claim_is_refused(probe: Probe, claims: dict) -> None:
-    answer = await probe.client.get(
-        "/me",
-        headers={
-            "Authorization": f"Bearer {probe.issuer.token('owner') if not claims else probe.issuer.token('owner', **claims)}"
-        },
-    )
+    headers = {"Authorization": f"Bearer {probe.issuer.token('owner', **claims)}"}
+    answer = await probe.client.get("/me", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert answer.json()["code"] == "unauthenticated"

@@ -143,7 +143,7 @@ async def test_what_was_acknowledged_survives_a_kill_9_of_both(tmp_path: Path) -
         await kill(parts.kafka, parts.postgres)
         began = time.monotonic()
         await asyncio.gather(parts.kafka.start(), parts.postgres.start())
-        print(f"healed in {time.monotonic() - began:.2f} s")  # noqa: T201
+        print(f"healed in {time.monotonic() - began:.2f} s")
         assert await read(parts) == (["kept"], ["kept"])
 
 
@@ -275,7 +275,7 @@ async def test_a_left_over_server_without_a_record_is_stopped_too(tmp_path: Path
 
 async def test_a_process_that_merely_has_the_pid_of_a_child_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    with subprocess.Popen(["sleep", "60"]) as stranger:  # noqa: ASYNC220
+    with subprocess.Popen(["sleep", "60"]) as stranger:
         try:
             record = {"pid": stranger.pid, "birth": "another/1", "command": ["sleep", "60"]}
             file = tmp_path / "run" / "kafka.json"

@@ -79,6 +79,9 @@ async def test_events_are_cloudevents_in_structured_form(s):
 
 
 async def test_the_first_page_begins_with_the_oldest(s):
+    cursor = await end(s)
+    await s.foreign.send(sample(NeedPosted, SYSTEM))
+    await events_behind(s, s.token("operator"), cursor, 1)
     everything = await page(s, s.token("operator"), limit=200)
     oldest = await page(s, s.token("operator"), limit=1)
     assert oldest["items"] == everything["items"][:1]

@@ -13,9 +13,10 @@ import pytest
 from shared.local.demo.client import Actor, Desk, Exchange
 from shared.local.demo.figures import Figure, number, of_check, of_project, of_thread, read
 from shared.local.demo.institutions import Directory
+from shared.local.demo.members import Reading
 from shared.local.demo.observed import Observed, Seen
 from shared.local.demo.opening import Scene
-from shared.local.demo.story import Reading, load_all
+from shared.local.demo.story import load_all
 from shared.reference.vocabulary import Role
 
 FAO = load_all()["fao_uganda"]

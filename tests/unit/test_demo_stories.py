@@ -10,7 +10,8 @@ from itertools import chain
 
 import pytest
 
-from shared.local.demo.story import FOLDER, Check, Story, choose, last_day, load_all, work_out
+from shared.local.demo.members import Check, last_day
+from shared.local.demo.story import FOLDER, Story, choose, load_all, work_out
 from shared.reference import classifications, countries, currencies, languages
 from shared.reference.dates import first_day
 from shared.reference.vocabulary import COUNTRYLESS_TYPES, Role

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent as Official
 
 from shared.messaging.envelope import CloudEvent, NotACloudEvent, rfc3339, short
 
@@ -48,9 +51,6 @@ def test_the_structured_form_has_the_same_attributes() -> None:
 
 
 def test_the_cloudevents_sdk_reads_our_records() -> None:
-    from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
-    from cloudevents.core.formats.json import JSONFormat
-
     message = KafkaMessage(headers=dict(EVENT.headers()), key=EVENT.partitionkey.encode(), value=EVENT.data)
     event = from_binary_event(message, JSONFormat())
     assert event.get_id() == str(EVENT.id)
@@ -60,9 +60,6 @@ def test_the_cloudevents_sdk_reads_our_records() -> None:
 
 
 def test_the_cloudevents_sdk_reads_the_structured_form() -> None:
-    from cloudevents.core.formats.json import JSONFormat
-    from cloudevents.core.v1.event import CloudEvent as Official
-
     event = JSONFormat().read(Official, json.dumps(EVENT.structured()).encode())
     assert event.get_id() == str(EVENT.id)
     assert event.get_extension("correlationid") == EVENT.correlationid

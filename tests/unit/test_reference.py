@@ -463,7 +463,7 @@ def test_lists_of_codes() -> None:
         ("", False),
     ],
 )
-def test_web_addresses(url: object, good: bool) -> None:  # noqa: FBT001
+def test_web_addresses(url: object, good: bool) -> None:
     assert accepts(types.WebUrl, url) is good
 
 
@@ -486,7 +486,7 @@ def test_web_addresses(url: object, good: bool) -> None:  # noqa: FBT001
         (None, False),
     ],
 )
-def test_mail_addresses(address: object, good: bool) -> None:  # noqa: FBT001
+def test_mail_addresses(address: object, good: bool) -> None:
     assert accepts(types.Email, address) is good
 
 
@@ -827,4 +827,4 @@ def test_domain_code_gets_no_third_party_package() -> None:
     names = "blocs centres classifications countries currencies dates languages vocabulary".split()
     imports = "; ".join(f"import shared.reference.{name}" for name in names)
     check = f"import sys; {imports}; assert 'pydantic' not in sys.modules"
-    subprocess.run([sys.executable, "-c", check], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-c", check], check=True)

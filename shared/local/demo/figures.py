@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from shared.local.demo.client import Actor, Exchange
+from shared.local.demo.members import Check, Period, Project, Reading
 from shared.local.demo.observed import Observed, Seen
 from shared.local.demo.opening import Scene
-from shared.local.demo.story import Check, Period, Project, Reading, work_out
+from shared.local.demo.story import work_out
 from shared.reference.dates import first_day
 from shared.reference.vocabulary import Role
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from shared.local.demo.client import Actor, DemoError, Desk, Exchange, Json
-from shared.local.demo.story import Institution
+from shared.local.demo.members import Institution
 from shared.reference.vocabulary import VerificationQuestion
 
 SCHEME = "DEMO"
@@ -35,15 +36,14 @@ class Directory:
     new: set[str] = field(default_factory=set)
     """Ids of those that this run registered: nothing can be theirs yet."""
     _owners: dict[str, Actor] = field(default_factory=dict)
-    _issuing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _issuing: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
-    async def register(self, cast: Iterable[Institution]) -> int:
-        """All of them, a few at once; returns how many changes that took."""
+    async def register(self, cast: Iterable[Institution]) -> None:
+        """All of them, a few at once."""
         desk = Desk(self.exchange, "institutions")
         gate = asyncio.Semaphore(AT_ONCE)
         distinct = {institution.slug: institution for institution in cast}
         await asyncio.gather(*(self._ensure(desk, gate, institution) for institution in distinct.values()))
-        return desk.writes
 
     async def _ensure(self, desk: Desk, gate: asyncio.Semaphore, institution: Institution) -> None:
         async with gate:
@@ -99,7 +99,7 @@ class Directory:
 
     async def owner(self, institution: Institution) -> Actor:
         """Somebody who may act and sign for it; the key is made on first use, so a second run makes none."""
-        async with self._issuing:
+        async with self._issuing[institution.slug]:
             if institution.slug not in self._owners:
                 self._owners[institution.slug] = await self._issue(institution)
             return self._owners[institution.slug]

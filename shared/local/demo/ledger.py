@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.local.demo.client import Json
+from shared.local.demo.members import InKind, Share
 from shared.local.demo.opening import Scene
-from shared.local.demo.story import InKind, Share
 from shared.local.demo.working import Work
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from shared.local.demo.client import Json, LateError, RefusedError, wait_for
+from shared.local.demo.members import Project
 from shared.local.demo.opening import Scene
-from shared.local.demo.story import Project
 from shared.local.demo.working import Work
 
 CHILDREN = ("agreements", "contributions", "milestones", "reports", "practices")

@@ -8,7 +8,8 @@ from functools import partial
 
 from shared.local.demo.client import Actor, Desk, Json, wait_for
 from shared.local.demo.institutions import Directory
-from shared.local.demo.story import Project, Story
+from shared.local.demo.members import Project
+from shared.local.demo.story import Story
 from shared.reference.dates import first_day
 from shared.reference.vocabulary import Role
 

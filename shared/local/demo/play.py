@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import tempfile
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import httpx
 
@@ -21,6 +25,7 @@ from shared.local.demo.opening import Scene, agree_on, offer, proposal, seek
 from shared.local.demo.story import Story, choose, load_all, number
 from shared.local.demo.timeline import Timeline, timelines
 from shared.local.demo.working import Work, date_roles, of_match, open_directly, prepare, reach_milestones, sign, start
+from shared.local.locks import try_lock, wait_for_lock
 
 Report = Callable[[str, str], None]
 """Told the story's id and what it is doing; the id is empty for what concerns all of them."""
@@ -115,15 +120,29 @@ async def play_all(
     chosen = _chosen(stories)
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
         exchange = Exchange(dict(endpoints), http)
-        operator, verifier = (_platform(keys, name) for name in ("operator", "verifier"))
-        directory = Directory(exchange, operator, verifier)
-        cast = [institution for story in chosen for institution in story.cast]
-        report("", f"registering and verifying {len({one.slug for one in cast})} institutions")
-        today = await exchange.get("registry", f"/countries/{ANY_COUNTRY}", operator)
-        await directory.register(cast)
-        stage = Stage(directory, Lists(exchange, operator), report, date.fromisoformat(today["as_of"]))
-        results = await stage.play(chosen)
+        directory = Directory(exchange, _platform(keys, "operator"), _platform(keys, "verifier"))
+        with await _alone(endpoints["registry"], report):
+            results = await _play(directory, chosen, report)
     return DemoResult(sorted(results, key=lambda result: number(result.story)), time.monotonic() - begun)
+
+
+async def _alone(registry: str, report: Report) -> IO[str]:
+    """One run at a time on one system: two that both find nothing would both make everything."""
+    name = f"bandung-demo-{getpass.getuser()}-{zlib.crc32(registry.encode()):08x}.lock"
+    file = Path(tempfile.gettempdir()) / name
+    if lock := try_lock(file):
+        return lock
+    report("", "waiting for another run of the demo to end")
+    return await wait_for_lock(file)
+
+
+async def _play(directory: Directory, chosen: Sequence[Story], report: Report) -> list[StoryResult]:
+    cast = {institution.slug: institution for story in chosen for institution in story.cast}
+    report("", f"registering and verifying {len(cast)} institutions")
+    country = await directory.exchange.get("registry", f"/countries/{ANY_COUNTRY}", directory.operator)
+    await directory.register(cast.values())
+    lists = Lists(directory.exchange, directory.operator)
+    return await Stage(directory, lists, report, date.fromisoformat(country["as_of"])).play(chosen)
 
 
 def _chosen(wanted: Sequence[str] | None) -> list[Story]:

@@ -121,7 +121,8 @@ def _how(result: StoryResult) -> str:
 
 
 def _titled(title: str, body: RenderableType, remark: str = "") -> RenderableType:
-    head = Text.assemble(("\n" + title, "bold cyan"), (f"  {remark}" if remark else "", "dim"))
+    beside = len(title) + len(remark) < WIDTH * 0.9
+    head = Text.assemble(("\n" + title, "bold cyan"), ("  " if beside else "\n  ", ""), (remark, "dim"))
     return Group(head, Padding(body, (0, 0, 0, 2)))
 
 

@@ -10,8 +10,8 @@ from datetime import date
 from functools import partial
 
 from shared.local.demo.client import Actor, DemoError, Json, RefusedError, wait_for
+from shared.local.demo.members import Agreement, Partner, Project, last_day
 from shared.local.demo.opening import Scene, from_day
-from shared.local.demo.story import Agreement, Partner, Project, last_day
 from shared.reference.dates import first_day
 from shared.reference.vocabulary import Role
 
