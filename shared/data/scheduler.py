@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
+RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Scheduler:
     transaction: Callable[[], AbstractAsyncContextManager[Any]]
     fault: Fault = field(default_factory=lambda: Fault("scheduler"))
     _due: dict[str, float] = field(default_factory=dict)
+    _failing: dict[str, str] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; a failing task is tried again at its next turn."""
@@ -62,16 +64,21 @@ class Scheduler:
             if stop.is_set() or self._due.get(task.name, 0.0) > now:
                 continue
             moved = await self._once(task)
-            self._due[task.name] = 0.0 if moved else now + task.every_seconds
+            wait = min(task.every_seconds, RETRY_SECONDS) if moved is None else task.every_seconds
+            self._due[task.name] = 0.0 if moved else now + wait
 
-    async def _once(self, task: Task) -> int:
+    async def _once(self, task: Task) -> int | None:
+        """How many rows it moved; None when it failed."""
         try:
             async with self.transaction() as tx:
                 moved = await task.run(tx)
         except Exception as error:
             if not is_passing(error):
                 log.exception("task_failed", task=task.name)
-            self.fault.report(f"{task.name}: {error}"[:200])
-            return 0
-        self.fault.clear()
+            self._failing[task.name] = f"{task.name}: {error}"[:200]
+            self.fault.report(self._failing[task.name])
+            return None
+        self._failing.pop(task.name, None)
+        if not self._failing:
+            self.fault.clear()
         return moved

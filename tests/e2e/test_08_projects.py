@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.e2e.world import NORTH, World, becomes, direct_body, get_ok, is_id, today
+from tests.e2e.world import NORTH, Member, World, becomes, direct_body, get_ok, is_id, today
 from tests.support.system import System, refused, succeeded
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
 NO_REASON = (({}, "/reason_code"), ({"reason_code": "mood"}, "/reason_code"), ({"reason_code": "other"}, "/text"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def two(world: World) -> tuple[Member, Member]:
+    return await world.two()
 
 
 async def test_a_formalised_match_opens_one_project(world: World) -> None:
@@ -99,9 +105,8 @@ async def test_nobody_opens_a_project_of_others(world: World) -> None:
         ("/language", {"language": "xx"}),
     ],
 )
-async def test_faulty_projects(world: World, pointer: str, wrong: dict[str, Any]) -> None:
-    lidi, clri = await world.registered(), await world.registered()
-    answer = await world.system.operator.post("/projects", direct_body(lidi, clri) | wrong)
+async def test_faulty_projects(two: tuple[Member, Member], pointer: str, wrong: dict[str, Any]) -> None:
+    answer = await two[0].post("/projects", direct_body(*two) | wrong)
     refused(answer, 422, "validation_failed", pointer)
 
 

@@ -6,12 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.world import Cooperation, World, today
 from tests.support.system import System, refused, succeeded
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def idle(world: World) -> Cooperation:
+    return await world.direct()
 
 
 async def active(world: World) -> Cooperation:
@@ -113,9 +119,8 @@ async def test_currencies_are_never_added(world: World) -> None:
         ("/receiver_id", {"receiver_id": "01a20cda-0a01-7001-8001-000000000001"}),
     ],
 )
-async def test_faulty_pledges(world: World, pointer: str, wrong: dict[str, Any]) -> None:
-    project = await world.direct()
-    answer = await project.provider.post(f"{project.path}/contributions", project.pledge_body(**wrong))
+async def test_faulty_pledges(idle: Cooperation, pointer: str, wrong: dict[str, Any]) -> None:
+    answer = await idle.provider.post(f"{idle.path}/contributions", idle.pledge_body(**wrong))
     refused(answer, 422, "validation_failed", pointer)
 
 
