@@ -9,10 +9,13 @@ from typing import Annotated, TypeVar
 import typer
 
 from services.registry.app import build
-from services.registry.platform_keys import ensure_platform_key
+from services.registry.commands.keys import revoke_by_client_id
+from services.registry.platform_keys import as_person, ensure_platform_key
 from services.registry.settings import Settings
 from services.registry.signing import rotate
+from services.registry.tables import KeyRow
 from shared.cli import AsJson, complain, loaded, main, show
+from shared.lifecycle import Refused
 from shared.service import Running
 from shared.web.auth import PLATFORM_ROLES
 
@@ -32,6 +35,23 @@ def create_key(
     key = _inside(lambda running: ensure_platform_key(running, role, client_id=client_id))
     row = {"role": key.role, "client_id": key.client_id, "client_secret": key.client_secret, "status": key.status}
     show([row], as_json=as_json, title="Platform key")
+
+
+@keys.command("revoke")
+def revoke_key(
+    client_id: Annotated[str, typer.Argument(help="Client id of the key, bdk_...")], as_json: AsJson = False
+) -> None:
+    """Revoke any key; the tokens it has end within 15 minutes."""
+
+    async def work(running: Running) -> KeyRow:
+        async with as_person(running) as tx:
+            return await revoke_by_client_id(tx, client_id)
+
+    try:
+        row = _inside(work)
+    except Refused as refused:
+        raise complain(f"{client_id}: {refused.detail}") from refused
+    show([{"client_id": row.client_id, "role": row.role, "status": row.status}], as_json=as_json, title="Key")
 
 
 @keys.command("rotate-signing-key")

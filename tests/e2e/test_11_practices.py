@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.world import Cooperation, World, is_id
 from tests.support.system import refused, succeeded
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def done(world: World) -> Cooperation:
+    return await (await world.direct()).completed()
 
 
 async def published(world: World) -> tuple[Cooperation, dict[str, Any]]:
@@ -57,7 +63,7 @@ async def test_a_draft_is_private_until_published(world: World) -> None:
 
 
 async def test_a_practice_needs_a_completed_project_and_a_partner(world: World) -> None:
-    project = await (await world.direct()).started()
+    project = await world.direct()
     refused(await project.provider.post("/practices", project.practice_body()), 409, "project_not_completed")
     stranger, reader = await world.registered(), await project.provider.colleague("reader")
     assert (await stranger.post("/practices", project.practice_body())).status_code in (403, 404)
@@ -73,11 +79,9 @@ async def test_a_practice_needs_a_completed_project_and_a_partner(world: World) 
         ("/sdg_targets/0", {"sdg_targets": ["99"]}),
     ],
 )
-async def test_faulty_practices(world: World, pointer: str, wrong: dict[str, Any]) -> None:
-    project = await (await world.direct()).completed()
-    refused(
-        await project.provider.post("/practices", project.practice_body(**wrong)), 422, "validation_failed", pointer
-    )
+async def test_faulty_practices(done: Cooperation, pointer: str, wrong: dict[str, Any]) -> None:
+    answer = await done.provider.post("/practices", done.practice_body(**wrong))
+    refused(answer, 422, "validation_failed", pointer)
 
 
 async def test_a_replication_is_recorded_and_shown_as_lineage(world: World) -> None:

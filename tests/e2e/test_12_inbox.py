@@ -153,7 +153,7 @@ async def test_the_stream_tells_at_once_and_resumes_without_loss(world: World) -
     lidi, clri = await world.two()
     async with stream(lidi, "/inbox/stream") as found:
         pair = await world.pair(lidi, clri)
-        (message,) = await first(found, 1, "MatchProposed")
+        (message,) = await first(found, 1, pair.match["id"])
     assert message["event"] == "inbox"
     assert json.loads(message["data"])["correlation_id"] == pair.need["id"]
     await missed(pair)

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from cloudevents.core.bindings.http import HTTPMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
 from standardwebhooks import Webhook
@@ -27,6 +28,11 @@ NO_FILTER: dict[str, list[str]] = {"countries": [], "isic": [], "institution_ids
 
 def hook(url: str, *types: str, **filters: list[str]) -> dict[str, Any]:
     return {"url": url, "description": "ERP", "event_types": list(types or ["*"]), "filters": NO_FILTER | filters}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def owner(world: World) -> Member:
+    return await world.registered()
 
 
 async def test_a_webhook_is_registered(world: World, receiver: Receiver) -> None:
@@ -53,8 +59,7 @@ async def test_a_webhook_is_registered(world: World, receiver: Receiver) -> None
         ("/filters/countries/0", {"filters": NO_FILTER | {"countries": ["XXX"]}}),
     ],
 )
-async def test_faulty_webhooks(world: World, receiver: Receiver, pointer: str, wrong: dict[str, Any]) -> None:
-    owner = await world.registered()
+async def test_faulty_webhooks(owner: Member, receiver: Receiver, pointer: str, wrong: dict[str, Any]) -> None:
     answer = await owner.post("/webhooks", hook(receiver.url()) | wrong)
     problem = refused_somehow(answer)
     if problem["code"] == "validation_failed":
@@ -89,8 +94,7 @@ def refused_somehow(answer: Any) -> dict[str, Any]:
         "file:///etc/passwd",
     ],
 )
-async def test_forbidden_addresses(world: World, url: str) -> None:
-    owner = await world.registered()
+async def test_forbidden_addresses(owner: Member, url: str) -> None:
     refused(await owner.post("/webhooks", hook(url)), 422, "webhook_url_forbidden")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -49,13 +50,17 @@ COMPACT = {
     "registry.accounts",
 }
 DELETED = {"registry.reviews", "notifications.webhooks"}
+Told = tuple[Pair, list[Record]]
 VIA = {"api", "console", "import", "system"}
 FOURTEEN_DAYS_MS = str(14 * 24 * 3600 * 1000)
 
 
-async def settled(world: World) -> tuple[Pair, list[Record]]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def settled(world: World) -> Told:
     """A pair with a project, and everything on Kafka once that is there too."""
     pair = await (await world.proposed()).opened()
+    contact = {"name": "Ada Secret", "email": "ada@secret.example", "phone": "+251 11 000"}
+    await pair.provider.change(pair.provider.path, contact=contact)
 
     async def told() -> list[Record]:
         records = await world.system.records(*TOPICS)
@@ -66,8 +71,8 @@ async def settled(world: World) -> tuple[Pair, list[Record]]:
     return pair, await eventually(told)
 
 
-async def test_every_record_has_the_headers_of_a_cloud_event(world: World) -> None:
-    _, records = await settled(world)
+async def test_every_record_has_the_headers_of_a_cloud_event(settled: Told, system: System) -> None:
+    _, records = settled
     for record in (record for record in records if record.value is not None):
         headers, service = record.headers, record.topic.partition(".")[0]
         assert headers["ce_specversion"] == "1.0"
@@ -79,13 +84,13 @@ async def test_every_record_has_the_headers_of_a_cloud_event(world: World) -> No
         assert headers["ce_partitionkey"] == record.key
         assert headers["content-type"] == "application/json"
         assert headers["ce_dataschema"].endswith(f"/schemas/{record.type}/1")
-        assert headers["ce_dataschema"].startswith(world.system.local["endpoints"][service])
+        assert headers["ce_dataschema"].startswith(system.local["endpoints"][service])
         assert headers["traceparent"].count("-") == 3
         assert headers["ce_correlationid"]
 
 
-async def test_every_id_is_unique_and_every_sequence_whole(world: World) -> None:
-    _, records = await settled(world)
+async def test_every_id_is_unique_and_every_sequence_whole(settled: Told) -> None:
+    _, records = settled
     assert len({(record.headers["ce_source"], record.id) for record in records}) == len(records)
     sequences: dict[tuple[str, str], list[str]] = {}
     for record in records:
@@ -94,8 +99,8 @@ async def test_every_id_is_unique_and_every_sequence_whole(world: World) -> None
         assert found == [f"0001-{n:010d}" for n in range(1, len(found) + 1)], key
 
 
-async def test_every_value_is_valid_by_the_schema_it_names(world: World) -> None:
-    _, records = await settled(world)
+async def test_every_value_is_valid_by_the_schema_it_names(settled: Told) -> None:
+    _, records = settled
     schemas: dict[str, Any] = {}
     async with httpx.AsyncClient(trust_env=False) as client:
         for url in {record.headers["ce_dataschema"] for record in records}:
@@ -105,8 +110,8 @@ async def test_every_value_is_valid_by_the_schema_it_names(world: World) -> None
         jsonschema.Draft202012Validator(schemas[record.headers["ce_dataschema"]]).validate(record.data)
 
 
-async def test_every_value_holds_its_aggregate_and_who_did_it(world: World) -> None:
-    _, records = await settled(world)
+async def test_every_value_holds_its_aggregate_and_who_did_it(settled: Told) -> None:
+    _, records = settled
     for record in records:
         member = next((name for start, name in MEMBERS.items() if record.type.startswith(start)), None)
         if member is None:
@@ -120,10 +125,8 @@ async def test_every_value_holds_its_aggregate_and_who_did_it(world: World) -> N
             assert record.key == record.data[KEYS[record.topic]]["id"]
 
 
-async def test_no_personal_data_and_no_free_text_about_people(world: World) -> None:
-    contact = {"name": "Ada Secret", "email": "ada@secret.example", "phone": "+251 11 000"}
-    await world.member(contact=contact)
-    _, records = await settled(world)
+async def test_no_personal_data_and_no_free_text_about_people(settled: Told) -> None:
+    _, records = settled
     for record in records:
         if record.topic != "registry.accounts":
             assert b"secret" not in (record.value or b"").lower(), record
@@ -132,8 +135,8 @@ async def test_no_personal_data_and_no_free_text_about_people(world: World) -> N
             assert b"client_secret" not in record.value
 
 
-async def test_match_proposed_carries_both_sides_and_titles(world: World) -> None:
-    pair, records = await settled(world)
+async def test_match_proposed_carries_both_sides_and_titles(settled: Told) -> None:
+    pair, records = settled
     ours = {record.type: record for record in records if record.key == pair.match["id"]}
     proposed, posted = ours["MatchProposed"], next(r for r in records if r.key == pair.need["id"])
     match = proposed.data["match"]
@@ -147,8 +150,8 @@ async def test_match_proposed_carries_both_sides_and_titles(world: World) -> Non
     assert posted.data["by"] == {"institution_id": pair.beneficiary.id, "via": "api"}
 
 
-async def test_need_posted_carries_the_public_need(world: World) -> None:
-    pair, records = await settled(world)
+async def test_need_posted_carries_the_public_need(settled: Told) -> None:
+    pair, records = settled
     need = next(r for r in records if r.key == pair.need["id"]).data["need"]
     shown = {name: value for name, value in pair.need.items() if name not in ("actions", "institution", "created_at")}
     assert {name: need.get(name) for name in shown} == shown
@@ -156,8 +159,8 @@ async def test_need_posted_carries_the_public_need(world: World) -> None:
     assert "actions" not in need
 
 
-async def test_match_formalised_carries_what_a_project_needs(world: World) -> None:
-    pair, records = await settled(world)
+async def test_match_formalised_carries_what_a_project_needs(settled: Told) -> None:
+    pair, records = settled
     data = next(r for r in records if r.key == pair.match["id"] and r.type == "MatchFormalised").data
     assert (data["match"]["status"], data["match"]["expires_at"]) == ("formalised", None)
     project = data["project"]
@@ -184,8 +187,8 @@ async def test_reasons_travel_as_codes_alone(world: World) -> None:
     await eventually(told)
 
 
-async def test_kafka_timestamps_are_real(world: World) -> None:
-    _, records = await settled(world)
+async def test_kafka_timestamps_are_real(settled: Told) -> None:
+    _, records = settled
     for record in records:
         assert abs(record.timestamp_ms / 1000 - moment(record.headers["ce_time"]).timestamp()) < 120
 

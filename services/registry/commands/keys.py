@@ -17,7 +17,8 @@ from services.registry.store.common import touch
 from services.registry.tables import KeyRow
 from shared.messaging.transaction import Tx
 from shared.ops.ids import new_id
-from shared.web.versions import Precondition
+from shared.web.problems import not_found
+from shared.web.versions import ANY_VERSION, Precondition
 
 SECRET_BYTES = 32
 
@@ -56,6 +57,14 @@ async def revoke(tx: Tx, key_id: UUID, if_match: Precondition) -> KeyRow:
     return row
 
 
+async def revoke_by_client_id(tx: Tx, client_id: str) -> KeyRow:
+    """Revokes whatever key has this client id; raises `not_found`."""
+    row = await store.by_client_id(tx, client_id)
+    if row is None:
+        raise not_found("key")
+    return await revoke(tx, row.id, ANY_VERSION)
+
+
 async def ensure_platform_key(tx: Tx, role: str, client_id: str | None, secret: str | None) -> Issued:
     """The platform key with this client id: made, or given this secret, or left as it is (a revoked one stays so)."""
     row = await store.by_client_id(tx, client_id, lock=True) if client_id else None
@@ -64,6 +73,7 @@ async def ensure_platform_key(tx: Tx, role: str, client_id: str | None, secret: 
         row = _row(tx, name=role, role=role, can_sign=False, secret=secret)
         row.client_id = client_id or row.client_id
         tx.session.add(row)
+        await tx.audit("PlatformKeyMade", f"keys/{row.id}")
         return Issued(row, secret)
     if secret is not None and not is_secret(row, secret):
         row.secret_sha256 = digest(secret)
