@@ -53,7 +53,7 @@ def home() -> Path:
 def use_embedded_environment() -> None:
     """Takes over what `bandung up` wrote for this home, unless the environment says otherwise."""
     with contextlib.suppress(OSError, ValueError):
-        for variable, value in json.loads((home() / "run" / "environment.json").read_text()).items():
+        for variable, value in json.loads((home() / "environment.json").read_text()).items():
             os.environ.setdefault(variable, value)
 
 

@@ -35,6 +35,7 @@ NAMES = ("console", *SERVICES)
 PLATFORM_ROLES = ("operator", "verifier")
 DEFAULT_KAFKA_PORT = 9092
 READY_SECONDS = 60.0
+ENVIRONMENT_FILE = "environment.json"
 
 
 class UpSettings(BaseSettings):
@@ -137,7 +138,7 @@ async def start_services(system: Up, parts: LocalParts) -> None:
     system.keys = await platform_keys(system)
     await ready(system)
     write_private(system.local_json, local_document(system, parts))
-    write_private(system.settings.home / "run" / "environment.json", environment_document(services))
+    write_private(system.settings.home / ENVIRONMENT_FILE, environment_document(services))
     system.say(banner(system))
 
 
@@ -197,7 +198,7 @@ async def platform_keys(system: Up) -> list[dict[str, Any]]:
     """The operator's and the verifier's key, the same as long as the state lives."""
     from services.registry.platform_keys import ensure_platform_key
 
-    file = system.settings.home / "run" / "platform-keys.json"
+    file = system.settings.home / "platform-keys.json"
     known = json.loads(file.read_text()) if file.exists() else {}
     made = {role: known.get(role) or f"bds_{secrets.token_urlsafe(32)}" for role in PLATFORM_ROLES}
     write_private(file, made)  # before the database knows them: a crash in between must not lose them

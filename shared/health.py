@@ -98,17 +98,17 @@ async def _consumer(session: AsyncSession, running: Running) -> Check:
     consumer = running.consumer
     dead = await inbox.waiting_dead_letters(session, running.service.kernel.inbox)
     running.metrics.dead_letters.set(dead)
-    words = consumer.limit_fault.words() or consumer.fault.words()
+    words = consumer.limit_fault.words() or consumer.fault.words() or consumer.kafka_fault.words()
     behind = (consumer.lag or 0) > LAG_ALARM_RECORDS
     check: Check = {"status": "failing" if words or behind else "ok", "lag": consumer.lag, "dead_letters": dead}
     return check | ({"detail": words} if words else {})
 
 
 def _kafka(running: Running) -> Check:
-    words = running.relay.kafka_fault.words() or running.consumer.fault.words()
-    if words is None:
-        return _ok()
-    return _failing(f"broker {running.settings.kafka_bootstrap}: {words}")
+    if running.broker.fault.since is not None:
+        return _words(running.broker.fault.words())
+    words = running.relay.kafka_fault.words() or running.consumer.kafka_fault.words()
+    return _words(words and f"broker {running.settings.kafka_bootstrap}: {words}")
 
 
 def _words(words: str | None) -> Check:

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 HTTP_SECONDS = 3.0
 LOOP_SECONDS = 3.0
 LOOP_TICK_SECONDS = 0.5
+PROBE_EVERY_SECONDS = 5.0
 
 
 class HttpServer(uvicorn.Server):
@@ -148,10 +149,14 @@ async def serve(service: Service) -> None:
 
 
 async def _pulse(running: Running, stop: asyncio.Event) -> None:
-    """Measures how late the event loop is."""
+    """Measures how late the event loop is, and looks whether Kafka is there."""
+    probe_at = 0.0
     while not stop.is_set():
         begun = time.perf_counter()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOP_TICK_SECONDS):
                 await stop.wait()
         running.metrics.loop_lag.set(max(0.0, time.perf_counter() - begun - LOOP_TICK_SECONDS))
+        if begun > probe_at:
+            probe_at = begun + PROBE_EVERY_SECONDS
+            await running.broker.probe()

@@ -21,7 +21,7 @@ from shared.data.scheduler import Scheduler, Task
 from shared.messaging import inbox
 from shared.messaging.consumer import Consumer
 from shared.messaging.handlers import Handlers
-from shared.messaging.kafka import ensure_topics
+from shared.messaging.kafka import Broker, ensure_topics
 from shared.messaging.outbox import Source, outbox_tables
 from shared.messaging.relay import Relay
 from shared.messaging.transaction import Transactions, Tx
@@ -117,11 +117,13 @@ class Running:
         self.state: dict[str, Any] = dict(service.state)
         url = settings.database_url.get_secret_value()
         self.database = Database(url, name=settings.service, requests=settings.pool_size)
+        self.broker = Broker(settings.kafka_bootstrap)
         self.relay = self._relay(url)
         self.transactions = Transactions(
             self.clock,
             service.kernel.audit,
             self.relay.wake,
+            self.tracing.get_tracer("bandung.work"),
             self.database.request_session,
             self.database.background_session,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -50,7 +51,7 @@ def make_console(endpoints: dict[str, str], instance: str) -> Starlette:
         return JSONResponse({"service": "console", "version": __version__, "commit": "unknown", "instance": instance})
 
     async def metrics(_request: Request) -> Response:
-        return Response("", media_type="text/plain; version=0.0.4")
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(
         routes=[

@@ -78,6 +78,7 @@ class Consumer:
     ensure_topics: Callable[[], Awaitable[object]]
     slot: str = "0"
     fault: Fault = field(default_factory=lambda: Fault("consumer"))
+    kafka_fault: Fault = field(default_factory=lambda: Fault("consumer-kafka"))
     limit_fault: Fault = field(default_factory=lambda: Fault("consumer-dead-letters"))
     lag: int | None = None
     _lanes: dict[TopicPartition, _Lane] = field(default_factory=dict)
@@ -95,9 +96,12 @@ class Consumer:
                 consumer = await self._started()
                 attempt = 0
                 await self._consume(consumer, stop)
-            except (KafkaError, TimeoutError, OSError, MustRebuild) as error:
+            except (KafkaError, TimeoutError, OSError) as error:
                 self.lag = None
-                self.fault.report(f"{type(error).__name__}: {error}"[:200])
+                self.kafka_fault.report(f"{type(error).__name__}: {error}"[:200])
+            except MustRebuild as error:
+                self.lag = None
+                self.fault.report(str(error)[:200])
             except Exception:
                 log.exception("consumer_failed")
                 self.fault.report("unexpected failure, see the log")
@@ -151,6 +155,7 @@ class Consumer:
         while not stop.is_set():
             async with asyncio.timeout(POLL_SECONDS):
                 polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=SLICE_RECORDS * 6)
+            self.kafka_fault.clear()
             if self._unpositioned:
                 raise MustRebuild(self.fault.detail or "positions unreadable")
             if not any(lane.failures for lane in self._lanes.values()):

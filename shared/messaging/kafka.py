@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
+
+from shared.ops.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ADMIN_SECONDS = 8.0
 STOP_SECONDS = 0.5
+PROBE_SECONDS = 2.0
 _DAY_MS = 24 * 3600 * 1000
 _TOPIC_EXISTS = 36
 
@@ -66,6 +69,28 @@ async def close_hard(client: Any) -> None:  # noqa: ANN401
     with contextlib.suppress(Exception):
         async with asyncio.timeout(STOP_SECONDS):
             await client._client.close()  # noqa: SLF001
+
+
+@dataclass
+class Broker:
+    """Whether anybody listens at the bootstrap addresses: an idle service would not notice otherwise."""
+
+    bootstrap: str
+    fault: Fault = field(default_factory=lambda: Fault("kafka"))
+
+    async def probe(self) -> None:
+        """Opens and closes a connection to the first address that answers."""
+        for address in self.bootstrap.split(","):
+            host, _, port = address.strip().rpartition(":")
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    _, writer = await asyncio.open_connection(host, int(port))
+            except (OSError, TimeoutError, ValueError):
+                continue
+            writer.close()
+            self.fault.clear()
+            return
+        self.fault.report(f"no broker reachable at {self.bootstrap}")
 
 
 async def cluster_id(bootstrap: str) -> str:

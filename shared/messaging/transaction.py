@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from opentelemetry.trace import Tracer
     from sqlalchemy import Table
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -117,6 +118,7 @@ class Transactions:
     clock: Clock
     audit_table: Table
     wake_relay: Callable[[], None]
+    tracer: Tracer
     request_session: Callable[[], AsyncSession]
     background_session: Callable[[], AsyncSession]
 
@@ -129,10 +131,12 @@ class Transactions:
     @asynccontextmanager
     async def background(self, *, causation: str | None = None) -> AsyncIterator[Tx]:
         """For the service's own work; commits at the end, rolls back when it raises."""
-        async with self.background_session() as session:
-            tx = Tx(session, self.clock, self.audit_table, self.wake_relay, causation=causation)
-            yield tx
-            await tx.commit()
+        # a trace of its own, so that every event has one to follow
+        with self.tracer.start_as_current_span("work"):
+            async with self.background_session() as session:
+                tx = Tx(session, self.clock, self.audit_table, self.wake_relay, causation=causation)
+                yield tx
+                await tx.commit()
 
     def delivery(self, session: AsyncSession, cause: CloudEvent) -> Tx:
         """For one record inside the slice's transaction, which the consumer commits."""

@@ -385,7 +385,7 @@ class World:
     async def two(self, **changes: Any) -> tuple[Member, Member]:
         """Owners of two verified institutions of different countries of the South."""
         one, other = RANDOM.sample(SOUTH, 2)
-        return await asyncio.gather(self.member(country=one, **changes), self.member(country=other, **changes))  # type: ignore[return-value]
+        return await asyncio.gather(self.member(country=one, **changes), self.member(country=other, **changes))
 
     async def proposed(self, *, capability: dict[str, Any] | None = None, **need: Any) -> Pair:
         """A pair the ranking has proposed to each other."""

@@ -176,3 +176,16 @@ async def test_the_topic_prefix_keeps_installations_apart(own: LocalParts) -> No
         await make(one, "only here")
         await eventually(lambda: heard(one, 1))
         assert await other.count(Heard) == 0
+
+
+async def test_an_idle_service_notices_that_kafka_is_gone(own: LocalParts, probe: Probe) -> None:
+    await kill(own.kafka)
+    await eventually(lambda: says_unreachable(probe, own.kafka.bootstrap), seconds=30)
+    await own.kafka.start()
+    await eventually(lambda: is_status(probe, "ready"), seconds=60)
+
+
+async def says_unreachable(probe: Probe, bootstrap: str) -> bool:
+    body = (await probe.client.get("/readyz")).json()
+    assert body["status"] == "degraded", body
+    return str(body["checks"]["kafka"].get("detail")).startswith(f"no broker reachable at {bootstrap} since ")

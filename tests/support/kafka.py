@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.events.topics import TOPICS
 from shared.messaging.envelope import CloudEvent, Event, short
-from shared.messaging.kafka import ensure_topics, partition_of, stop_bounded
+from shared.messaging.kafka import admin, ensure_topics, partition_of, stop_bounded
 from shared.ops.clock import Clock
 from shared.ops.ids import new_id
 
@@ -63,6 +63,9 @@ class Foreign:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._producer.stop()
+        # thousands of left-over partitions would slow down the broker that all tests share
+        async with admin(self._bootstrap) as client:
+            await client.delete_topics([self._prefix + topic.name for topic in TOPICS])
 
     async def send(
         self,

@@ -85,9 +85,13 @@ async def next_needs(tx: Tx, limit: int, without: Collection[UUID] = ()) -> list
 
 
 async def take_need(tx: Tx, need_id: UUID) -> tuple[bool, str | None]:
-    """Takes all requests of one need: whether there was any, and the cause of the latest that has one."""
+    """Takes all requests of one need: whether there was any, and the cause of the first that has one.
+
+    The first is what the need waited for longest: a need that was posted while offers arrived is proposed because
+    it was posted.
+    """
     taken = delete(_T).where(_T.c.kind == NEED, _T.c.subject == need_id).returning(_T.c.id, _T.c.causation)
-    rows = sorted((await tx.session.execute(taken)).all(), key=lambda row: row.id, reverse=True)
+    rows = sorted((await tx.session.execute(taken)).all(), key=lambda row: row.id)
     return bool(rows), next((row.causation for row in rows if row.causation), None)
 
 
