@@ -115,7 +115,7 @@ async def stop_all(system: Up, watchers: list[asyncio.Task[None]]) -> None:
     system.say("Stopping ...")
     system.local_json.unlink(missing_ok=True)  # nothing answers at these addresses any more
     if system.console is not None:
-        system.console[0].should_exit = True
+        system.console[0].ask_to_stop()
     await run.stop(system.loops)
     if system.console is not None:
         await asyncio.wait({system.console[1]}, timeout=1)

@@ -25,12 +25,28 @@ log = structlog.get_logger(__name__)
 
 HTTP_SECONDS = 3.0
 LOOP_SECONDS = 3.0
-LOOP_TICK_SECONDS = 0.5
-PROBE_EVERY_SECONDS = 5.0
+LOOP_TICK_SECONDS = 1.0
+PROBE_EVERY_SECONDS = 10.0
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: the process has one."""
+    """uvicorn without its own signal handlers (the process has one) and without its ten ticks a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._asked = asyncio.Event()
+
+    def ask_to_stop(self) -> None:
+        """Finish the requests that run, then end."""
+        self.should_exit = True
+        self._asked.set()
+
+    async def main_loop(self) -> None:
+        """Once a second for the Date header, and at once when asked to stop."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._asked.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -120,7 +136,7 @@ async def stop(all_loops: Sequence[Loops]) -> None:
     """HTTP -> consumer -> relay and scheduler -> workers, each bounded, all services side by side."""
     for loops in all_loops:
         loops.running.stopping.set()  # readiness goes first, open streams end
-        loops.server.should_exit = True
+        loops.server.ask_to_stop()
     https = [loops.tasks["http"] for loops in all_loops]
     if https:
         await asyncio.wait(https, timeout=HTTP_SECONDS + 0.5)

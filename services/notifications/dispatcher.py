@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=6)
 KEEP_SECONDS = 2.0
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 FAULT_SECONDS = 1.0
 CLAIM_ROWS = 200
 RECORD_SECONDS = (0.2, 0.5, 1.0, 2.0)

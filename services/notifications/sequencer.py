@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-IDLE_SECONDS = (0.05, 1.5)
+IDLE_SECONDS = (0.05, 3.0)  # woken in this process; the long wait is for what another one left
 FAULT_SECONDS = 1.0
 
 

@@ -33,7 +33,7 @@ class Task:
 
     name: str
     run: Callable[[Any], Awaitable[int]]
-    every_seconds: float = 3.0
+    every_seconds: float = 4.0
 
 
 @dataclass

@@ -36,8 +36,8 @@ auto.create.topics.enable=false
 # a start after kill -9 waits for the session of the dead broker to end
 broker.session.timeout.ms=1500
 broker.heartbeat.interval.ms=500
-# an idle controller writes a record that often; half a second costs 1 % of a core
-metadata.max.idle.interval.ms=5000
+# an idle controller would write a record each half a second, for 1 % of a core; one node needs none
+metadata.max.idle.interval.ms=0
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
@@ -48,12 +48,12 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
 # threads and buffers of a server with many cores and partitions
-num.network.threads=2
-num.io.threads=4
+num.network.threads=1
+num.io.threads=2
 background.threads=2
 group.coordinator.threads=1
 log.cleaner.dedupe.buffer.size=8388608
-log.index.size.max.bytes=2097152
+log.index.size.max.bytes=1048576
 """
 
 _JVM_FLAGS = (

@@ -58,7 +58,7 @@ async def sweep(tx: Tx) -> int:
 
 
 TASKS = (
-    Task("expire matches", expire_due, 1),
-    Task("remind sides", remind_due, 1),
+    Task("expire matches", expire_due),
+    Task("remind sides", remind_due),
     Task("nightly sweep", sweep, 5),
 )
