@@ -105,10 +105,13 @@ def up(
 @app.command("run")
 def run_service(service: ServiceName) -> None:
     """Run one service on your own PostgreSQL and Kafka (settings: see README)."""
-    from shared.run import serve
+    from shared.run import CannotListen, serve
 
     [found] = load(service)
-    _loop(serve(found))
+    try:
+        _loop(serve(found))
+    except CannotListen as error:
+        _fail(str(error))
 
 
 @app.command()

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import secrets
+import signal
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,6 +69,7 @@ class Up:
     loops: list[run.Loops] = field(default_factory=list)
     console: tuple[run.HttpServer, asyncio.Task[None]] | None = None
     keys: list[dict[str, Any]] = field(default_factory=list)
+    started: bool = False
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -77,8 +79,29 @@ class Up:
 
 
 async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None]) -> None:
-    """Runs everything until SIGTERM or SIGINT. Raises LocalPartError with one clear line when it cannot start."""
+    """Runs everything until SIGTERM or SIGINT, also when that comes during the start.
+
+    Raises LocalPartError with one clear line when it cannot start.
+    """
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
     system = Up(settings, say)
+    life = asyncio.create_task(live(system, asked, with_demo=with_demo))
+    signalled = asyncio.create_task(asked.wait())
+    await asyncio.wait({life, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    if not system.started:
+        life.cancel()  # unwinds what has been started so far
+    signalled.cancel()
+    try:
+        await life
+    except asyncio.CancelledError:
+        say("Stopped before it was ready.")
+
+
+async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
+    """From the lock on the home to the last child stopped."""
+    settings = system.settings
     imports = asyncio.create_task(asyncio.to_thread(import_services))  # while PostgreSQL and Kafka start
     parts = LocalParts(
         settings.home,
@@ -87,15 +110,16 @@ async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None
         own_postgres=bool(settings.database_url),
         own_kafka=bool(settings.kafka_bootstrap),
         locked=lambda: system.local_json.unlink(missing_ok=True),
-        say=say,
+        say=system.say,
     )
     async with parts:
-        watchers = [asyncio.create_task(supervise(part, say)) for part in parts.running]
+        watchers = [asyncio.create_task(supervise(part, system.say)) for part in parts.running]
         try:
             await imports
             await start_services(system, parts)
+            system.started = True
             demo = asyncio.create_task(play_demo(system)) if with_demo else None
-            await importlib.import_module("shared.run").until_signalled()
+            await asked.wait()
             if demo is not None:
                 demo.cancel()
         finally:
@@ -132,9 +156,12 @@ async def start_services(system: Up, parts: LocalParts) -> None:
     services = [build(name, system.settings, urls[name], bootstrap(system.settings, parts)) for name in SERVICES]
     await migrate_all(services)
     # registry first: it issues the tokens and publishes the keys the others check them with
-    for service in services:
-        system.loops.append(await run.start(service))
-    await start_console(system)
+    try:
+        for service in services:
+            system.loops.append(await run.start(service))
+        await start_console(system)
+    except run.CannotListen as error:
+        raise LocalPartError(f"{error}. Move the ports with BANDUNG_PORTS=8000,8001,8002,8003,8004") from error
     system.keys = await platform_keys(system)
     await ready(system)
     write_private(system.local_json, local_document(system, parts))

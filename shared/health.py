@@ -23,9 +23,13 @@ LAG_ALARM_RECORDS = 10_000
 OLD_SECONDS = 30
 
 
-async def livez(_request: Request) -> Response:
-    """The process runs its event loop."""
-    return JSONResponse({"status": "alive"})
+MOST_REBUILDS = 2
+
+
+async def livez(request: Request) -> Response:
+    """The process runs its event loop; 503 when only a restart can help: new consumers make no progress either."""
+    stuck = request.app.state.running.consumer.rebuilds_without_progress >= MOST_REBUILDS
+    return JSONResponse({"status": "stuck" if stuck else "alive"}, 503 if stuck else 200)
 
 
 async def version(request: Request) -> Response:
@@ -68,7 +72,8 @@ async def checks_of(running: Running) -> dict[str, Check]:
     except Exception as error:  # noqa: BLE001 (whatever it is, this is the place that says so)
         checks["database"] = _failing(f"{type(error).__name__}: {error}"[:200])
     checks["kafka"] = _kafka(running)
-    for fault in (running.scheduler.fault, *(worker.fault for worker in running.workers)):
+    own = (running.relay.database_fault, running.scheduler.fault)
+    for fault in (*own, *(worker.fault for worker in running.workers)):
         checks[fault.part] = _words(fault.words())
     return checks
 

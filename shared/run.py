@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 HTTP_SECONDS = 3.0
 LOOP_SECONDS = 3.0
+STOP_SECONDS = 7.0
 LOOP_TICK_SECONDS = 1.0
 PROBE_EVERY_SECONDS = 10.0
 
@@ -68,19 +70,20 @@ class Loops:
         self.stops[name] = asyncio.Event()
         self.tasks[name] = asyncio.create_task(loop(self.stops[name]), name=f"{self.running.service.name}-{name}")
 
-    async def end(self, *names: str) -> None:
-        """Asks these loops to end and waits, bounded."""
+    async def end(self, *names: str, deadline: float) -> None:
+        """Asks these loops to end and waits until the deadline (loop time), then cancels them."""
         for name in names:
             self.stops[name].set()
         waiting = [self.tasks[name] for name in names]
         if not waiting:
             return
-        _, late = await asyncio.wait(waiting, timeout=LOOP_SECONDS)
+        seconds = min(LOOP_SECONDS, max(0.1, deadline - asyncio.get_running_loop().time()))
+        _, late = await asyncio.wait(waiting, timeout=seconds)
         for task in late:
             log.warning("loop_cancelled", loop=task.get_name())
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=0.5)
+            await asyncio.wait(late, timeout=0.2)
 
 
 async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
@@ -92,6 +95,8 @@ async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
     await running.prepare()
     settings = service.settings
     loops = Loops(running, http_server(make_app(running), settings.host, settings.listen_port))
+    # the port first: when it is taken nothing else has begun yet
+    loops.tasks["http"] = await listening(loops.server, service.name)
     loops.start("relay", running.relay.run)
     loops.start("consumer", running.consumer.run)
     loops.start("scheduler", running.scheduler.run)
@@ -99,7 +104,6 @@ async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
     running.workers = service.workers(running)
     for number, worker in enumerate(running.workers):
         loops.start(f"worker-{number}", worker.run)
-    loops.tasks["http"] = await listening(loops.server, service.name)
     return loops
 
 
@@ -121,45 +125,56 @@ def http_server(app: Any, host: str, port: int) -> HttpServer:  # noqa: ANN401 (
     )
 
 
+class CannotListen(Exception):  # noqa: N818 (said to a person as it is)
+    """The port cannot be had."""
+
+
 async def listening(server: HttpServer, name: str) -> asyncio.Task[None]:
-    """Starts the server and waits until its port is open; a taken port ends the process with one clear line."""
-    task: asyncio.Task[None] = asyncio.create_task(server.serve(), name=f"{name}-http")
-    while not server.started:
-        if task.done():
-            where = f"{server.config.host}:{server.config.port}"
-            raise SystemExit(f"{name} cannot listen on {where}: the port is taken by another program")
-        await asyncio.sleep(0.01)
+    """Starts the server and waits until it serves. Raises `CannotListen` with one clear line."""
+    host, port = server.config.host, server.config.port
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"{name} cannot listen on {host}:{port}: {error.strerror or error}") from error
+    task: asyncio.Task[None] = asyncio.create_task(server.serve(sockets=[listener]), name=f"{name}-http")
+    while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has a flag, no event)
+        await asyncio.sleep(0.005)
     return task
 
 
 async def stop(all_loops: Sequence[Loops]) -> None:
-    """HTTP -> consumer -> relay and scheduler -> workers, each bounded, all services side by side."""
+    """HTTP -> consumer -> relay, scheduler and workers, all services side by side, within one deadline."""
+    deadline = asyncio.get_running_loop().time() + STOP_SECONDS
     for loops in all_loops:
         loops.running.stopping.set()  # readiness goes first, open streams end
         loops.server.ask_to_stop()
     https = [loops.tasks["http"] for loops in all_loops]
     if https:
         await asyncio.wait(https, timeout=HTTP_SECONDS + 0.5)
-    await asyncio.gather(*(loops.end("consumer") for loops in all_loops))
-    await asyncio.gather(*(loops.end("scheduler", "relay", "pulse") for loops in all_loops))
-    await asyncio.gather(*(loops.end(*[n for n in loops.stops if n.startswith("worker")]) for loops in all_loops))
+    await asyncio.gather(*(loops.end("consumer", deadline=deadline) for loops in all_loops))
+    rest = [[name for name in loops.stops if name != "consumer"] for loops in all_loops]
+    await asyncio.gather(*(loops.end(*names, deadline=deadline) for loops, names in zip(all_loops, rest, strict=True)))
     await asyncio.gather(*(loops.running.close() for loops in all_loops))
 
 
-async def until_signalled(also: asyncio.Event | None = None) -> None:
-    """Returns at SIGTERM or SIGINT, or when `also` is set."""
-    asked = also or asyncio.Event()
+def stop_event() -> asyncio.Event:
+    """Set at SIGTERM or SIGINT from now on; to be asked for before anything is started."""
+    asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    await asked.wait()
+    return asked
 
 
 async def serve(service: Service) -> None:
     """One service until SIGTERM."""
+    asked = stop_event()
     loops = await start(service)
     log.info("ready", service=service.name, url=service.settings.base_url)
-    await until_signalled()
+    await asked.wait()
     log.info("stopping", service=service.name)
     await stop([loops])
 

@@ -180,6 +180,7 @@ class Running:
             metrics=self.metrics,
             tracer=self.tracing.get_tracer("bandung.consumer"),
             ensure_topics=self.ensure_topics,
+            broker_away=lambda: self.broker.fault.since is not None,
             slot=self.settings.replica,
         )
 

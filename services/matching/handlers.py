@@ -84,11 +84,14 @@ async def need_told(tx: Tx, event: registry.NeedEvent) -> None:
         await queue.need_changed(tx, state.id)
 
 
-@HANDLERS.on(projects.ProjectCompleted, projects.ProjectCancelled)
+@HANDLERS.on(projects.ProjectCompleted, projects.ProjectClosed, projects.ProjectCancelled)
 async def project_ended(tx: Tx, event: projects.ProjectEvent) -> None:
-    """The place is free again; a completed project is a record of its pivotal partners."""
+    """The place is free again; a completed project is a record of its pivotal partners.
+
+    Closing says so once more: a snapshot or a compacted topic shows a closed project by its last event only.
+    """
     state = event.project
-    outcome = "completed" if isinstance(event, projects.ProjectCompleted) else "cancelled"
+    outcome = "cancelled" if isinstance(event, projects.ProjectCancelled) else "completed"
     pivotal = sorted({p.institution_id for p in state.partners if p.role == "pivotal"})
     values = {
         "id": state.id,

@@ -26,7 +26,7 @@ EVENT_OF: dict[str, type[matching.MatchEvent]] = {
     "expired": matching.MatchExpired,
     "withdrawn": matching.MatchWithdrawn,
 }
-"""The event after which a match is in this status; a formalised one also carries its project."""
+"""The event after which a match is in this status. A formalised one also carries its project, see `_event`."""
 
 
 async def snapshot(tx: Tx) -> AsyncIterator[Event]:
@@ -40,10 +40,15 @@ async def snapshot(tx: Tx) -> AsyncIterator[Event]:
 
 async def _event(tx: Tx, match: Match) -> Event:
     state = state_of(match)
-    engagement = await matches.engagement(tx, state.id) if state.status == "formalised" else None
-    if engagement is not None and engagement.seed is not None:
-        seed = matching.ProjectSeed.model_validate(engagement.seed)
-        return matching.MatchFormalised(match=state, project=seed, by=SYSTEM_BY)
-    if state.confirmations:
+    if state.status == "formalised":
+        return matching.MatchFormalised(match=state, project=await _seed(tx, match), by=SYSTEM_BY)
+    if state.status == "accepted" and state.confirmations:
         return matching.MatchConfirmed(match=state, by=SYSTEM_BY)
     return EVENT_OF[state.status](match=state, by=SYSTEM_BY)
+
+
+async def _seed(tx: Tx, match: Match) -> matching.ProjectSeed:
+    """What the project was opened with."""
+    engagement = await matches.engagement(tx, match.row.id)
+    assert engagement is not None  # noqa: S101 (a match is formalised together with its engagement)
+    return matching.ProjectSeed.model_validate(engagement.seed)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from services.notifications.channels.webhook import Outcome
 from services.notifications.commands.deliveries import forgive, record_failure, record_successes
 from services.notifications.domain.retries import is_success
 from services.notifications.signals import Signals, wait_any
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from services.notifications.channels.webhook import Outcome, WebhookClient
+    from services.notifications.channels.webhook import WebhookClient
     from services.notifications.tables import EventRow, WebhookRow
     from shared.messaging.outbox import Source
     from shared.service import Running
@@ -167,15 +169,30 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, job: Job, lane: Lane) -> None:
-        async with lane.sending, self._sending:
-            outcome = await self.client.send(job.url, job.message_id, job.body, job.secrets)
-        lane.learn(outcome)
-        if is_success(outcome.http_status):
-            self._done.put_nowait((job, outcome))
-            return
-        async with self._failures:
-            await self._persist(lambda: self._record_failure(job, outcome))
-        self._release([job])
+        handed_on = False
+        try:
+            async with lane.sending, self._sending:
+                outcome = await self._send(job)
+            lane.learn(outcome)
+            if is_success(outcome.http_status):
+                self._done.put_nowait((job, outcome))
+                handed_on = True
+                return
+            async with self._failures:
+                await self._persist(lambda: self._record_failure(job, outcome))
+        finally:
+            if not handed_on:  # or its lease would be kept alive for ever
+                self._release([job])
+
+    async def _send(self, job: Job) -> Outcome:
+        """What came of it; a defect of ours counts as a failed attempt, so that it is tried again and comes to an end."""
+        begun = time.perf_counter()
+        try:
+            return await self.client.send(job.url, job.message_id, job.body, job.secrets)
+        except Exception as error:
+            log.exception("webhook_not_sent", delivery_id=str(job.claim.id))
+            milliseconds = round((time.perf_counter() - begun) * 1000)
+            return Outcome(None, milliseconds, f"could not be sent: {type(error).__name__}")
 
     async def _record_failure(self, job: Job, outcome: Outcome) -> None:
         async with self.running.transactions.background() as tx:
@@ -188,8 +205,10 @@ class Dispatcher:
             done = [await self._done.get()]
             while not self._done.empty() and len(done) < CLAIM_ROWS:
                 done.append(self._done.get_nowait())
-            await self._persist(lambda done=done: self._record_successes(done))  # type: ignore[misc]
-            self._release([job for job, _ in done])
+            try:
+                await self._persist(lambda done=done: self._record_successes(done))  # type: ignore[misc]
+            finally:
+                self._release([job for job, _ in done])
 
     async def _record_successes(self, done: list[tuple[Job, Outcome]]) -> None:
         async with self.running.transactions.background() as tx:

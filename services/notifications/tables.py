@@ -52,7 +52,7 @@ class EventRow(Base, table=True):
     name: str = columns.text()
     subject: str = columns.text()
     version: int = 0
-    """Version of the resource after the event, by which a snapshot that says the same again is recognised."""
+    """Version of the resource after the event, 0 where it has none."""
     time: datetime = columns.moment()
     sequence: str = columns.text()
     partitionkey: str = columns.text()

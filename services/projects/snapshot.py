@@ -10,7 +10,9 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from services.projects import states
+from services.projects.domain.contributions import COUNTED
 from services.projects.store import contributions, practices, projects
+from services.projects.store.contributions import Contribution
 from services.projects.store.projects import Project
 from services.projects.tables import AgreementRow, MilestoneRow, PracticeRow, ProjectRow, ReportRow
 from shared.events import projects as events
@@ -20,7 +22,7 @@ from shared.messaging.transaction import Tx
 BATCH = 200
 PROJECT = {
     "pipeline": events.ProjectOpened,
-    "agreed": events.ProjectOpened,
+    "agreed": events.ProjectOpened,  # there is no other; the AgreementSigned that follows tells of the agreement
     "active": events.ProjectStarted,
     "suspended": events.ProjectSuspended,
     "completed": events.ProjectCompleted,
@@ -62,12 +64,19 @@ async def _parts(tx: Tx, project: Project) -> AsyncIterator[events.PartEvent]:
     for agreement in await _children(tx, AgreementRow, project):
         yield AGREEMENT[agreement.status](agreement=states.agreement_state(agreement, project), by=by)
     for contribution in await contributions.all_of(tx, project):
-        state = states.contribution_state(contribution)
-        yield CONTRIBUTION[contribution.row.status](contribution=state, by=by)
+        yield _of_contribution(contribution)(contribution=states.contribution_state(contribution), by=by)
     for milestone in await _children(tx, MilestoneRow, project):
         yield MILESTONE[milestone.status](milestone=states.milestone_state(milestone, project), by=by)
     for report in await _children(tx, ReportRow, project):
         yield REPORT[report.status](report=states.report_state(report, project, today), by=by)
+
+
+def _of_contribution(contribution: Contribution) -> type[events.ContributionEvent]:
+    """It stays `committed` until all is delivered; what was delivered of it so far is told all the same."""
+    if contribution.row.status != "committed" or not contribution.deliveries:
+        return CONTRIBUTION[contribution.row.status]
+    delivered = any(delivery.status in COUNTED for delivery in contribution.deliveries)
+    return events.ContributionDelivered if delivered else events.ContributionDisputed
 
 
 async def _of_practice(tx: Tx, practice: PracticeRow) -> AsyncIterator[events.PracticeEvent]:

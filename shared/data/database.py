@@ -47,12 +47,15 @@ class Database:
 
     async def close(self) -> None:
         """Closes both pools, bounded: a hanging server cannot hold up a shutdown."""
-        for engine in (self.requests, self.background):
-            try:
-                async with asyncio.timeout(2):
-                    await engine.dispose()
-            except (TimeoutError, OSError, DBAPIError):
-                await engine.dispose(close=False)
+        await asyncio.gather(_dispose(self.requests), _dispose(self.background))
+
+
+async def _dispose(engine: AsyncEngine) -> None:
+    try:
+        async with asyncio.timeout(1):
+            await engine.dispose()
+    except (TimeoutError, OSError, DBAPIError):
+        await engine.dispose(close=False)
 
 
 def _engine(url: str, name: str, size: int) -> AsyncEngine:

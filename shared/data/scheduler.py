@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
+MOST_BATCHES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,18 @@ class Scheduler:
         for task in self.tasks:
             if stop.is_set() or self._due.get(task.name, 0.0) > now:
                 continue
-            moved = await self._once(task)
+            moved = await self._batches(task, stop)
             wait = min(task.every_seconds, RETRY_SECONDS) if moved is None else task.every_seconds
             self._due[task.name] = 0.0 if moved else now + wait
+
+    async def _batches(self, task: Task, stop: asyncio.Event) -> int | None:
+        """Batch after batch while there are due rows, but not for ever: other tasks want their turn."""
+        moved = await self._once(task)
+        for _ in range(MOST_BATCHES):
+            if not moved or stop.is_set():
+                break
+            moved = await self._once(task)
+        return moved
 
     async def _once(self, task: Task) -> int | None:
         """How many rows it moved; None when it failed."""

@@ -43,6 +43,7 @@ POLL_SECONDS = 30.0
 COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
 DEAD_LETTER_STREAK = 20
+WATCHDOG_SECONDS = 60.0
 BACKOFF_SECONDS = (0.2, 10.0)
 
 Record = Any  # aiokafka's ConsumerRecord[bytes, bytes]
@@ -76,6 +77,7 @@ class Consumer:
     metrics: Metrics
     tracer: Tracer
     ensure_topics: Callable[[], Awaitable[object]]
+    broker_away: Callable[[], bool]
     slot: str = "0"
     fault: Fault = field(default_factory=lambda: Fault("consumer"))
     kafka_fault: Fault = field(default_factory=lambda: Fault("consumer-kafka"))
@@ -86,15 +88,17 @@ class Consumer:
     _unpositioned: bool = False
     _committed_at: float = 0.0
     _offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    _streaks: dict[TopicPartition, int] = field(default_factory=dict)
+    _attempt: int = 0
+    _advanced_at: float = 0.0
+    rebuilds_without_progress: int = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; a new client after every fault, since they cannot be restarted."""
-        attempt = 0
         while not stop.is_set() and self.handlers.topics:
             consumer: AIOKafkaConsumer | None = None
             try:
                 consumer = await self._started()
-                attempt = 0
                 await self._consume(consumer, stop)
             except (KafkaError, TimeoutError, OSError) as error:
                 self.lag = None
@@ -108,8 +112,8 @@ class Consumer:
             finally:
                 if consumer is not None:
                     await stop_bounded(consumer)
-            attempt += 1
-            await _wait(stop, _backoff(attempt))
+            self._attempt += 1
+            await _wait(stop, _backoff(self._attempt))
 
     async def _started(self) -> AIOKafkaConsumer:
         # a topic made after the subscription would be met only at the next metadata refresh
@@ -143,19 +147,32 @@ class Consumer:
         try:
             async with self.session() as session:
                 known = await inbox.positions(session, self.tables, self._cluster)
+            async with asyncio.timeout(START_SECONDS):
+                first = await consumer.beginning_offsets(list(assigned))
         except Exception as error:  # noqa: BLE001 (the listener must not raise: aiokafka would read on from Kafka's own offsets)
             self._unpositioned = True
-            self.fault.report(f"positions unreadable: {error}"[:200])
+            self.fault.report(f"positions unreadable: {type(error).__name__} {error}"[:200])
             return
         for tp in assigned:
-            self._lanes[tp] = _Lane()
-            consumer.seek(tp, known.get((tp.topic, tp.partition), 0))
+            # the dead-letter budget outlives a rebuild, or every broker blip would bury twenty more
+            self._lanes[tp] = _Lane(dead_streak=self._streaks.get(tp, 0))
+            # what retention has taken away is not behind us, or the lag would never end
+            self._offsets[tp] = max(known.get((tp.topic, tp.partition), 0), first[tp])
+            consumer.seek(tp, self._offsets[tp])
+
+    def forget(self, revoked: Sequence[TopicPartition]) -> None:
+        """These partitions are somebody else's now."""
+        for tp in revoked:
+            self._lanes.pop(tp, None)
+            self._offsets.pop(tp, None)
 
     async def _consume(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        self._advanced_at = asyncio.get_running_loop().time()
         while not stop.is_set():
             async with asyncio.timeout(POLL_SECONDS):
                 polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=SLICE_RECORDS * 6)
             self.kafka_fault.clear()
+            self._attempt = 0
             if self._unpositioned:
                 raise MustRebuild(self.fault.detail or "positions unreadable")
             if not any(lane.failures for lane in self._lanes.values()):
@@ -166,6 +183,7 @@ class Consumer:
                         break
             self._resume(consumer)
             self._measure(consumer)
+            self._watch(consumer, advanced=bool(polled))
             await self._commit(consumer)
 
     async def _work(self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record]) -> bool:
@@ -190,7 +208,7 @@ class Consumer:
                 self._passing(error)
                 return 0
         else:
-            lane.dead_streak = 0
+            self._recovered(tp, lane)
             return len(records)
         return await self._one_by_one(tp, records, lane)
 
@@ -198,7 +216,7 @@ class Consumer:
         for done, record in enumerate(records):
             try:
                 await self._handle(tp, [record])
-                lane.dead_streak = 0
+                self._recovered(tp, lane)
             except Exception as error:  # noqa: BLE001 (classified here)
                 if is_passing(error) or not await self._bury(tp, record, error, lane):
                     self._passing(error)
@@ -247,9 +265,28 @@ class Consumer:
             await inbox.save_position(session, self.tables, self._cluster, tp.topic, tp.partition, record.offset + 1)
             await session.commit()
         lane.dead_streak += 1
+        self._streaks[tp] = lane.dead_streak
         self._offsets[tp] = record.offset + 1
         self.metrics.handled.labels("dead_letter").inc()
         return True
+
+    def _recovered(self, tp: TopicPartition, lane: _Lane) -> None:
+        """A record of this partition was handled, so its budget is whole again."""
+        lane.dead_streak = 0
+        if self._streaks.pop(tp, None) and not any(lane.stopped for lane in self._lanes.values()):
+            self.limit_fault.clear()
+
+    def _watch(self, consumer: AIOKafkaConsumer, *, advanced: bool) -> None:
+        """Raises `MustRebuild` when records wait and none comes: seen after resets that the client did not notice."""
+        now = asyncio.get_running_loop().time()
+        idle = not self.lag or bool(consumer.paused()) or self.broker_away()
+        if advanced:
+            self.rebuilds_without_progress = 0
+        if advanced or idle:
+            self._advanced_at = now
+        elif now - self._advanced_at > WATCHDOG_SECONDS:
+            self.rebuilds_without_progress += 1
+            raise MustRebuild(f"{self.lag} records wait, none came for {WATCHDOG_SECONDS:g} s")
 
     def _passing(self, error: Exception) -> None:
         if self.limit_fault.since is None:
@@ -289,7 +326,7 @@ class _Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._consumer, self._client = consumer, client
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        """Nothing to do: positions are in the database already."""
+        self._consumer.forget(revoked)  # positions are in the database already
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         await self._consumer.position(self._client, assigned)

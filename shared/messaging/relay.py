@@ -65,8 +65,8 @@ class Relay:
         self._producer: AIOKafkaProducer | None = None
         self._woken = asyncio.Event()
         self.leading = asyncio.Event()
-        self.kafka_fault = Fault("relay")
-        self.database_fault = Fault("relay-database")
+        self.kafka_fault = Fault("relay-kafka")
+        self.database_fault = Fault("relay")
 
     def wake(self) -> None:
         """A transaction with events has committed in this process."""

@@ -127,30 +127,38 @@ class JwksCache:
     def __init__(self, url: str, path: Path, fetch: Fetch) -> None:
         self._url, self._path, self._fetch = url, path, fetch
         self._set = self._from_disk()
-        self._asked = 0.0
+        self._asked = float("-inf")
+        self._unreachable = False
         self._lock = asyncio.Lock()
 
     async def keys(self, kid: str) -> KeySet:
-        """The cached set; asks the issuer when `kid` is unknown, at most every ten seconds."""
+        """The cached set; asks the issuer when `kid` is unknown, at most every ten seconds.
+
+        Raises `unavailable` when the issuer did not answer lately: then nobody can say whether the key is good.
+        """
         if not self._knows(kid):
             async with self._lock:
-                if not self._knows(kid) and (not self._asked or time.monotonic() - self._asked > MIN_REFETCH_SECONDS):
-                    await self._refresh()
+                if not self._knows(kid) and time.monotonic() - self._asked > MIN_REFETCH_SECONDS:
+                    self._asked = time.monotonic()
+                    self._unreachable = not await self._refresh()
+            if not self._knows(kid) and self._unreachable:
+                raise refuse("unavailable", "The token issuer cannot be reached; try again soon.")
         return self._set
 
     def _knows(self, kid: str) -> bool:
         return any(key.kid == kid for key in self._set.keys)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> bool:
+        """Whether the issuer gave its keys."""
         try:
             document = await self._fetch(self._url)
-        except (OSError, ValueError) as error:
-            log.warning("jwks_unreachable", url=self._url, error=str(error))
-            raise refuse("unavailable", "The token issuer cannot be reached; try again soon.") from error
-        self._asked = time.monotonic()
-        self._set = KeySet.import_key_set({"keys": document["keys"]})
+            self._set = KeySet.import_key_set({"keys": document["keys"]})
+        except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+            log.warning("jwks_unreachable", url=self._url, error=f"{type(error).__name__}: {error}"[:200])
+            return False
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps(document))
+        return True
 
     def _from_disk(self) -> KeySet:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,8 @@ def _check_media_type(value: str) -> None:
 
 def _parse(raw: bytes) -> Any:  # noqa: ANN401
     try:
-        value = json.loads(raw, parse_constant=_no_constant)
+        # decoded here: json.loads would guess UTF-16 and let lone surrogates through
+        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
         depth = _depth(value)
     except (ValueError, RecursionError) as error:
         raise refuse("malformed_json", f"The body is not valid JSON: {str(error)[:200]}") from error
@@ -76,6 +78,13 @@ def _parse(raw: bytes) -> Any:  # noqa: ANN401
 def _no_constant(name: str) -> None:
     msg = f"{name} is not JSON"
     raise ValueError(msg)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def _depth(value: Any) -> int:  # noqa: ANN401

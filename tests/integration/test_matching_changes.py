@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from shared.events import projects, registry
 from shared.events.states import Serves
@@ -208,9 +209,16 @@ async def test_events_delivered_again_propose_nothing_twice(world: World) -> Non
     assert len((await world.matches(pair.lidi, pair.need))["items"]) == 1
 
 
-@pytest.mark.parametrize("event", [projects.ProjectCompleted, projects.ProjectCancelled])
+@pytest.mark.parametrize(
+    ("event", "status", "outcome"),
+    [
+        (projects.ProjectCompleted, "completed", "completed"),
+        (projects.ProjectClosed, "closed", "completed"),  # all that a snapshot tells of a closed project
+        (projects.ProjectCancelled, "cancelled", "cancelled"),
+    ],
+)
 async def test_a_project_that_ends_gives_its_place_to_the_next_need(
-    world: World, event: type[projects.ProjectEvent]
+    world: World, event: type[projects.ProjectEvent], status: str, outcome: str
 ) -> None:
     pair = await Pair.of(world, capacity=1)
     formalised = await world.formalised(pair.lidi, pair.clri, pair.match)
@@ -218,9 +226,41 @@ async def test_a_project_that_ends_gives_its_place_to_the_next_need(
     need = await world.need(waiting)
     await eventually(lambda: _seen(world, waiting, need))
     assert (await world.matches(waiting, need))["items"] == [], "the provider is full"
-    await world.project_event(event, formalised)
+    await world.project_event(event, formalised, status=status)
     (match,) = await world.proposed(waiting, need)
     assert match["capability_id"] == str(pair.capability.id)
+    assert await _ended(world, formalised) == [(outcome, outcome)]
+
+
+async def _ended(world: World, match: Json) -> list[tuple[str, str]]:
+    """What is known of the project of a match, and of its engagement."""
+    async with world.service.running.database.background.connect() as connection:
+        found = await connection.execute(
+            text("select p.status, e.state from project p join engagement e on e.project_id = p.id where p.id = :id"),
+            {"id": match["project_id"]},
+        )
+        return [(row.status, row.state) for row in found]
+
+
+async def test_a_project_that_is_completed_then_closed_counts_once(world: World) -> None:
+    pair = await Pair.of(world)
+    formalised = await world.formalised(pair.lidi, pair.clri, pair.match)
+    ended_on = world.need_state(pair.lidi).deadline
+    await world.project_event(projects.ProjectCompleted, formalised, completed_on=ended_on)
+    await eventually(lambda: _recorded(world, pair.clri.id))
+    record = world.service.running.state["ranker"].index.institution(str(pair.clri.id))
+    await world.project_event(projects.ProjectClosed, formalised, version=3, status="closed", completed_on=ended_on)
+
+    async def handled() -> bool:
+        async with world.service.running.database.background.connect() as connection:
+            inbox = "select count(*) from inbox where type like '%ProjectClosed%'"
+            return (await connection.scalar(text(inbox))) == 1
+
+    await eventually(handled)
+    # the index follows in order: once it has met a later need it has met the closing too
+    await world.proposed(pair.lidi, await world.need(pair.lidi))
+    assert world.service.running.state["ranker"].index.institution(str(pair.clri.id)) == record
+    assert await _ended(world, formalised) == [("completed", "completed")]
 
 
 async def test_a_cancelled_project_lets_its_need_be_matched_again_once_it_is_reopened(world: World) -> None:

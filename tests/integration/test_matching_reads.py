@@ -201,6 +201,38 @@ async def test_the_snapshot_tells_every_match_as_it_is(world: World) -> None:
     assert isinstance(next(e for e in events if e.subject().endswith(found[1]["id"])), MatchProposed)
 
 
+async def test_the_snapshot_tells_of_a_confirmation_only_while_it_waits_for_the_other(world: World) -> None:
+    lidi = await world.institution("LIDI", "ETH")
+    clri = await world.institution("CLRI", "IND")
+    await world.capability(clri)
+    (match,) = await world.proposed(lidi, await world.need(lidi))
+
+    async def told() -> list[tuple[str, list[str]]]:
+        async with world.service.running.transactions.background() as tx:
+            events = [event async for event in snapshot(tx)]
+        return [(e.short_name(), e.match.confirmations) for e in events if isinstance(e, MatchEvent)]
+
+    await world.post(clri, match, "express-interest")
+    assert await told() == [("MatchInterestExpressed", [])]
+    await world.post(lidi, match, "accept")
+    assert await told() == [("MatchAccepted", [])]
+    await world.post(clri, match, "formalise")
+    assert await told() == [("MatchConfirmed", ["provider"])]
+    await world.post(lidi, match, "decline", {"reason_code": "timing"})
+    assert await told() == [("MatchDeclined", ["provider"])]
+
+
+async def test_answers_about_a_match_name_its_thread(world: World) -> None:
+    lidi = await world.institution("LIDI", "ETH")
+    await world.capability(await world.institution("CLRI", "IND"))
+    need = await world.need(lidi)
+    (match,) = await world.proposed(lidi, need)
+    for path in ("", "/explanation", "/facilitators/suggestions"):
+        answer = await world.service.client.get(f"/matches/{match['id']}{path}", headers=world.owner(lidi))
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["X-Correlation-Id"] == str(need.id), path
+
+
 async def test_the_index_agrees_with_the_rows_and_heals_when_it_does_not(world: World) -> None:
     lidi = await world.institution("LIDI", "ETH")
     capability = await world.capability(await world.institution("CLRI", "IND"))

@@ -181,6 +181,8 @@ async def test_the_snapshot_tells_every_aggregate_again_in_its_thread(service: R
     pair = twinning(service)
     await pair.active()
     await pair.pivotal.made(f"{pair.path}/contributions", pair.experts())
+    await _deliver(pair, dispute=False)
+    await _deliver(pair, dispute=True)
     await pair.pivotal.made(f"{pair.path}/milestones", {"title": "First plant"})
     project_id = str(pair.match.project_id)
     await snapshot(service.running)
@@ -188,11 +190,26 @@ async def test_the_snapshot_tells_every_aggregate_again_in_its_thread(service: R
     async def told() -> list[Any] | None:
         found = [record for record in await service.records(topics.PROJECTS) if record.partitionkey == project_id]
         again = [record for record in found if record.sequence.startswith("0002-")]
-        return again if len(again) == 4 else None
+        return again if len(again) == 6 else None
 
     again = await eventually(told)
-    assert types(again) == ["ProjectStarted", "AgreementSigned", "ContributionPledged", "MilestonePlanned"]
+    assert types(again) == [
+        "ProjectStarted", "AgreementSigned", "ContributionPledged", "ContributionDelivered", "ContributionDisputed",
+        "MilestonePlanned",
+    ]  # fmt: skip
     assert {record.correlationid for record in again} == {str(pair.match.need_id)}
+
+
+async def _deliver(pair: Twinning, *, dispute: bool) -> None:
+    """A part of a contribution, which stays committed."""
+    made = await pair.pivotal.made(f"{pair.path}/contributions", pair.experts())
+    path = f"/contributions/{made['id']}"
+    await pair.pivotal.done(f"{path}/commit")
+    shown = await pair.pivotal.done(f"{path}/deliver", {"quantity": "40", "delivered_on": today()})
+    if dispute:
+        named = {"delivery_id": shown["deliveries"][0]["id"], "reason_code": "quality"}
+        shown = await pair.beneficiary.done(f"{path}/dispute", named)
+    assert shown["status"] == "committed"
 
 
 async def test_the_migration_makes_exactly_the_tables_of_the_code(service: RunningService) -> None:

@@ -364,6 +364,39 @@ async def test_a_suspension_that_crosses_the_start_wins(service: RunningService)
         await status_becomes(pair, "suspended" if status == 200 else "agreed")
 
 
+async def test_a_slice_that_holds_one_partner_after_the_other_meets_a_start_without_a_deadlock(
+    service: RunningService,
+) -> None:
+    pair = twinning(service)
+    await pair.agreed()
+    later, earlier = sorted((pair.lidi.id, pair.clri.id), reverse=True)
+    async with service.running.transactions.background() as tx:
+        await institutions.update(tx, later, "9999-1", {"status": "verified"})
+        # nothing of the slice speaks of a suspension, so the start does not even wait for it
+        assert (await pair.beneficiary.done(f"{pair.path}/start", {"started_on": today()}))["status"] == "active"
+        await institutions.update(tx, earlier, "9999-1", {"status": "verified"})
+
+
+async def test_a_start_waits_for_a_slice_that_suspends_a_partner(service: RunningService) -> None:
+    pair = twinning(service)
+    await pair.agreed()
+    later, earlier = sorted((pair.lidi.id, pair.clri.id), reverse=True)
+    async with service.running.transactions.background() as tx:
+        await institutions.update(tx, later, "9999-1", {"status": "suspended"})
+        await suspend_for_partner(tx, later)
+        start = asyncio.create_task(pair.beneficiary.post(f"{pair.path}/start", {"started_on": today()}))
+        await eventually(lambda: _somebody_waits(service))
+        await institutions.update(tx, earlier, "9999-1", {"status": "verified"})
+    refused(await start, 409, "institution_suspended")
+
+
+async def _somebody_waits(service: RunningService) -> bool:
+    async with service.running.database.background.connect() as connection:
+        waiting = "select count(*) from pg_locks l join pg_database d on d.oid = l.database "
+        mine = "where not l.granted and l.locktype = 'advisory' and d.datname = current_database()"
+        return bool(await connection.scalar(text(waiting + mine)))
+
+
 async def test_every_route_refuses_strangers_and_hostile_input(service: RunningService) -> None:
     document = (await service.client.get("/openapi.json")).json()
     routes = [(method, path) for path, its in document["paths"].items() for method in its]

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from tests.support.waiting import eventually
 
@@ -158,12 +159,28 @@ class System:
         if self in LIVE:
             LIVE.remove(self)
 
+    def pid(self, part: str) -> int | None:
+        """The process of `bandung`, `postgres` or `kafka`, if it lives."""
+        known = self.process.pid if part == "bandung" and self.process else self.local.get("pids", {}).get(part)
+        return known if known and Path(f"/proc/{known}").exists() else None
+
+    async def ensure_pids(self) -> None:
+        """Start anew when local.json does not name the living processes (any more)."""
+        self.attach()
+        if None in [self.pid(part) for part in ("bandung", "postgres", "kafka")]:
+            await self.restart()
+
+    def signal(self, number: signal.Signals, part: str) -> None:
+        """A signal to a process of this system, which must be there: a fault that did not happen shows nothing."""
+        pid = self.pid(part)
+        assert pid, f"{part} has another pid than local.json says"
+        os.kill(pid, number)
+
     def kill(self, *parts: str) -> None:
-        """SIGKILL to processes of this system, by the pids of local.json (`bandung`, `postgres`, `kafka`)."""
+        """SIGKILL to those processes of this system that still live."""
         for part in parts:
-            pid = self.process.pid if part == "bandung" and self.process else self.local.get("pids", {}).get(part)
             with contextlib.suppress(ProcessLookupError):
-                if pid:
+                if pid := self.pid(part):
                     os.kill(pid, signal.SIGKILL)
 
     async def kill_all(self) -> None:
@@ -239,8 +256,11 @@ class System:
 
     async def records(self, *topics: str, thread: str | None = None) -> list[Record]:
         """Everything on the topics up to their present ends, partition by partition; of one thread if given."""
-        async with asyncio.timeout(30), self._consumer(topics) as consumer:
-            found = [record async for record in _read_to_end(consumer)]
+        try:
+            async with asyncio.timeout(30), self._consumer(topics) as consumer:
+                found = [record async for record in _read_to_end(consumer)]
+        except (KafkaError, TimeoutError) as error:
+            raise AssertionError(f"Kafka does not answer: {error!r}") from error
         return [record for record in found if thread is None or record.correlation == thread]
 
     @contextlib.asynccontextmanager
@@ -248,8 +268,8 @@ class System:
         consumer = AIOKafkaConsumer(
             *topics, bootstrap_servers=self.local["kafka"], auto_offset_reset="earliest", enable_auto_commit=False
         )
-        await consumer.start()
         try:
+            await consumer.start()
             yield consumer
         finally:
             await asyncio.wait_for(consumer.stop(), 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services import registry
-from services.registry.commands.common import merged
+from services.registry.commands.common import admit, merged
 from services.registry.domain import capabilities, centres, countries, institutions, keys, needs, verifications
 from services.registry.domain.common import Standing, check_reason
 from services.registry.schemas.institutions import InstitutionIn
 from services.registry.settings import Settings
 from services.registry.similarity import NEAR, fold, similarity
-from shared.lifecycle import Invalid, Refused
+from shared.lifecycle import Invalid, Lifecycle, Refused, Step
+from shared.web.auth import Caller
+from shared.web.versions import ANY_VERSION, Precondition
 
 TODAY = date(2026, 11, 24)
 GOOD = Standing(suspended=False)
@@ -238,3 +241,39 @@ def test_the_readme_shows_the_state_tables_as_they_are() -> None:
     tables = (institutions, verifications, capabilities, needs, keys)
     for diagram in (*(table.LIFECYCLE.mermaid() for table in tables), centres.mermaid()):
         assert diagram in readme
+
+
+SIGNING = Lifecycle[None]("paper", (Step("sign", frozenset({"open"}), "signed", OWNER, "", signs=True),))
+
+
+@dataclass
+class Paper:
+    version: int = 2
+    status: str = "open"
+
+
+@pytest.mark.parametrize(
+    ("hats", "can_sign", "if_match", "status", "code"),
+    [
+        (frozenset({"owner:reader"}), True, Precondition(None, sent=False), "signed", "forbidden"),
+        (OWNER, False, Precondition(None, sent=False), "signed", "forbidden"),
+        (OWNER, True, Precondition(None, sent=False), "signed", "precondition_required"),
+        (OWNER, True, Precondition(frozenset({1}), sent=True), "signed", "version_mismatch"),
+        (OWNER, True, ANY_VERSION, "signed", "invalid_transition"),
+        (OWNER, True, Precondition(frozenset({2}), sent=True), "open", None),
+    ],
+)
+def test_a_step_is_refused_for_the_person_then_the_version_then_the_state(
+    hats: frozenset[str], can_sign: bool, if_match: Precondition, status: str, code: str | None
+) -> None:
+    caller = Caller(sub="key:1", institution_id=None, roles=frozenset({"owner"}), can_sign=can_sign)
+
+    def step() -> Step[None]:
+        return admit(SIGNING, "sign", Paper(status=status), None, hats, caller, if_match)
+
+    if code is None:
+        assert step().target == "signed"
+        return
+    with pytest.raises(Refused) as refused:
+        step()
+    assert refused.value.code == code

@@ -10,6 +10,7 @@ from fastapi import Query
 from services.matching.commands import facilitators
 from services.matching.schemas.matches import DeclineIn, InvitationIn, MatchOut, NothingIn, show
 from services.matching.schemas.suggestions import FacilitatorSuggestionOut, FacilitatorSuggestionsOut
+from services.matching.store import matches
 from shared.api import CallerDep, Router, RunningDep, TxDep
 from shared.web.auth import SIGNED_IN
 from shared.web.versions import IfMatch
@@ -22,8 +23,9 @@ async def suggest_facilitators(
     tx: TxDep, caller: CallerDep, running: RunningDep, match_id: UUID, limit: Annotated[int, Query(ge=1, le=50)] = 10
 ) -> FacilitatorSuggestionsOut:
     """Institutions that can bring the kinds, or the money, that the pair leaves uncovered; best first."""
-    found = await facilitators.suggest(tx, caller, running.state["ranker"], match_id, limit)
-    return FacilitatorSuggestionsOut(
+    match = await matches.get_visible(tx, caller, match_id)
+    found = await facilitators.suggest(tx, running.state["ranker"], match, limit)
+    shown = FacilitatorSuggestionsOut(
         items=[
             FacilitatorSuggestionOut(
                 institution_id=row.id, name=row.name, country=row.country, covers=list(f.covers), score=f.score
@@ -31,6 +33,7 @@ async def suggest_facilitators(
             for row, f in found
         ]
     )
+    return shown.about(match)
 
 
 @router.post("/matches/{match_id}/facilitators", SIGNED_IN, status=201)

@@ -65,8 +65,8 @@ async def get_match(tx: TxDep, caller: CallerDep, match_id: UUID) -> MatchDetail
 @router.get("/matches/{match_id}/explanation", SIGNED_IN)
 async def explain_match(tx: TxDep, caller: CallerDep, match_id: UUID, *, recompute: bool = False) -> ExplanationOut:
     """Why it was proposed with this score; `recompute` works the score out again from what was stored."""
-    await matches.get_visible(tx, caller, match_id)
-    return explanations.show(match_id, await matches.explanation(tx, match_id), again=recompute)
+    match = await matches.get_visible(tx, caller, match_id)
+    return explanations.show(match, await matches.explanation(tx, match_id), again=recompute)
 
 
 @router.post("/matches/{match_id}/express-interest", SIGNED_IN)

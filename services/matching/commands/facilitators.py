@@ -103,17 +103,14 @@ async def _invited(
     if facilitator is None:
         raise not_found("invitation")
     hats = caller.hats(facilitator=[institution_id])
-    LIFECYCLE.permit(action, hats)
+    LIFECYCLE.permit(action, hats, can_sign=caller.can_sign)
     if_match.check(match.row.version)
-    LIFECYCLE.check(action, facilitator.status, InvitationFacts(match.row.status), hats)
+    LIFECYCLE.check(action, facilitator.status, InvitationFacts(match.row.status), hats, can_sign=caller.can_sign)
     return match, facilitator
 
 
-async def suggest(
-    tx: Tx, caller: Caller, ranker: Ranker, match_id: UUID, limit: int
-) -> list[tuple[InstitutionRow, Facilitator]]:
+async def suggest(tx: Tx, ranker: Ranker, match: Match, limit: int) -> list[tuple[InstitutionRow, Facilitator]]:
     """Institutions that can bring what the pair leaves uncovered, best first."""
-    match = await matches.get_visible(tx, caller, match_id)
     need = await needs.get(tx, match.row.need_id)
     capability_id = str(match.row.capability_id)
     if need is None or ranker.index.capability(capability_id) is None:

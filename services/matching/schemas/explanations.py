@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from services.matching.engine.score import CriterionResult, recompute
+from services.matching.schemas.matches import AboutMatch
+
+if TYPE_CHECKING:
+    from services.matching.store.matches import Match
 
 
 class CriterionOut(BaseModel):
@@ -34,7 +38,7 @@ class RecomputedOut(BaseModel):
     equal: bool
 
 
-class ExplanationOut(BaseModel):
+class ExplanationOut(AboutMatch):
     """Why the match was proposed with this score."""
 
     match_id: UUID
@@ -48,8 +52,8 @@ class ExplanationOut(BaseModel):
     recomputed: RecomputedOut | None
 
 
-def show(match_id: UUID, stored: dict[str, Any], *, again: bool) -> ExplanationOut:
+def show(match: Match, stored: dict[str, Any], *, again: bool) -> ExplanationOut:
     """The stored explanation; `again` computes the score anew and compares."""
     score = recompute(stored) if again else None
     recomputed = None if score is None else RecomputedOut(score=score, equal=score == stored["score"])
-    return ExplanationOut(match_id=match_id, recomputed=recomputed, **stored)
+    return ExplanationOut(match_id=match.row.id, recomputed=recomputed, **stored).about(match)

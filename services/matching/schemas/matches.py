@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PrivateAttr
 
 from services.matching.domain import facilitators as invitations
 from services.matching.domain.matches import LIFECYCLE
@@ -50,6 +50,22 @@ class InvitationIn(Body):
 
     institution_id: UUID
     message: ShortText | None = None
+
+
+class AboutMatch(Resource):
+    """Base of answers about a match that do not name its need, which is the thread."""
+
+    _need_id: UUID | None = PrivateAttr(None)
+
+    @property
+    def thread(self) -> UUID | None:
+        """The need's id."""
+        return self._need_id
+
+    def about(self, match: Match) -> Self:
+        """This answer, in the thread of the match."""
+        self._need_id = match.row.need_id
+        return self
 
 
 class ReasonOut(BaseModel):
@@ -156,5 +172,6 @@ def _actions(match: Match, caller: Caller) -> list[str]:
     actions = LIFECYCLE.actions(row.status, match.facts, hats, can_sign=caller.can_sign)
     invitation = match.facilitator(caller.institution_id) if caller.institution_id else None
     if invitation is not None:
-        actions += invitations.LIFECYCLE.actions(invitation.status, invitations.InvitationFacts(row.status), hats)
+        facts = invitations.InvitationFacts(row.status)
+        actions += invitations.LIFECYCLE.actions(invitation.status, facts, hats, can_sign=caller.can_sign)
     return actions

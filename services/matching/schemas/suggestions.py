@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.matching.schemas.explanations import CriterionOut
+from services.matching.schemas.matches import AboutMatch
 from shared.api import Body
 from shared.lifecycle import Invalid
 from shared.reference.types import (
@@ -90,7 +91,7 @@ class FacilitatorSuggestionOut(BaseModel):
     score: float
 
 
-class FacilitatorSuggestionsOut(BaseModel):
+class FacilitatorSuggestionsOut(AboutMatch):
     """Best first."""
 
     items: list[FacilitatorSuggestionOut]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 # httpx parses here exactly as it will when it sends: two parsers that differ are how such guards are fooled
 import httpx
+
+from services.notifications.channels.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,6 @@ _NOT_PUBLIC_4 = tuple(
 )
 _NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")))
 _LOCALHOST = IPv4Address("127.0.0.1")
-_HTTPS_PORT = 443
 _PORTS = frozenset({None, *range(1, 65_536)})
 _AUTHORITY = re.compile(r"^[^/]*//([^/?#]*).*$", re.DOTALL)
 _HOST = re.compile(r"(?<=^https://)[^/?#:@\[\]]+|(?<=^http://)[^/?#:@\[\]]+", re.IGNORECASE)
@@ -117,6 +118,7 @@ class Guard:
 
     allowed: Sequence[Net] = ()
     http_allowed: bool = False
+    resolver: Resolver = field(default_factory=Resolver, repr=False, compare=False)
 
     async def check(self, url: str) -> None:
         """For a registration. Raises `Forbidden`; a host that does not resolve now is judged at each send."""
@@ -132,7 +134,7 @@ class Guard:
         written = _written(host)
         if parsed.scheme == "http" and (written is None or not self._is_allowed(written)):
             raise Forbidden("The URL must start with https://.")
-        addresses = [written] if written is not None else await resolve(host, parsed.port or _HTTPS_PORT)
+        addresses = [written] if written is not None else await resolve(self.resolver, host)
         if any(not is_public(address) and not self._is_allowed(address) for address in addresses):
             raise Forbidden(f"{host} is not a public address.")
         return Target(parsed, addresses[0])
@@ -157,13 +159,14 @@ class Guard:
         return any(inner in net for net in self.allowed)
 
 
-async def resolve(host: str, port: int) -> list[Address]:
+async def resolve(resolver: Resolver, host: str) -> list[Address]:
     """All addresses of a host, asked once. Raises `Unresolvable`."""
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    except (OSError, UnicodeError, TimeoutError) as error:
+            found = await resolver.ask(host)
+    except TimeoutError as error:
+        raise Unresolvable(f"{host} does not resolve: no answer within {RESOLVE_SECONDS:.0f} s"[:200]) from error
+    except (OSError, UnicodeError) as error:
         raise Unresolvable(f"{host} does not resolve: {error}"[:200]) from error
     addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
     if not addresses:

@@ -13,6 +13,7 @@ import hmac
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import httpx
@@ -67,7 +68,12 @@ class WebhookClient:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._client = httpx.AsyncClient(
-            transport=PinnedTransport(), timeout=TOTAL_SECONDS, follow_redirects=False, trust_env=False
+            transport=PinnedTransport(),
+            timeout=TOTAL_SECONDS,
+            follow_redirects=False,
+            trust_env=False,
+            # or one webhook's cookies would pile up, and go to other webhooks on the same host
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     async def close(self) -> None:

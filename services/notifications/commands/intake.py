@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlalchemy import select
 
 from services.notifications.domain.facts import facts_of
 from services.notifications.domain.filters import Marks, marks_of
 from services.notifications.domain.happening import PRIVATE, Happening
-from services.notifications.domain.recipients import Told, told
+from services.notifications.domain.recipients import Told, partners_on, projects_of, told
 from services.notifications.domain.words import template_of
 from services.notifications.store import events, inbox, institutions
 from services.notifications.tables import KERNEL
@@ -30,10 +32,27 @@ async def take_in(tx: Tx, cloud_event: CloudEvent, event: Event) -> None:
     if isinstance(event, InstitutionEvent):
         await _learn(tx, event, cloud_event.sequence)
     restated = await _is_restated(tx, cloud_event, happening)
+    if not restated:
+        await _tell(tx, cloud_event, happening)
+    elif happening.visibility != PRIVATE:
+        await keep(tx, cloud_event, happening)
+
+
+async def _tell(tx: Tx, cloud_event: CloudEvent, happening: Happening) -> None:
     if happening.visibility != PRIVATE and await keep(tx, cloud_event, happening) is None:
         return
-    if not restated:
-        await inbox.add(tx.session, [_entry(tx, cloud_event, happening, one) for one in told(happening)])
+    entries = told(happening, await _present(tx, happening))
+    await inbox.add(tx.session, [_entry(tx, cloud_event, happening, one) for one in entries])
+
+
+async def _present(tx: Tx, happening: Happening) -> dict[UUID, frozenset[UUID]]:
+    """Partners that have not left the projects of this event, by the last that was heard of each."""
+    present = {}
+    for project_id in projects_of(happening):
+        said = await events.last_said(tx.session, f"projects/{project_id}")
+        if said is not None:
+            present[project_id] = partners_on(json.loads(said)["project"], happening.day)
+    return present
 
 
 async def take_in_own(tx: Tx, event: Event, source: Source) -> None:
@@ -43,7 +62,8 @@ async def take_in_own(tx: Tx, event: Event, source: Source) -> None:
     await tx.flush()
     outbox = KERNEL.outbox
     row = (await tx.session.execute(select(outbox).where(outbox.c.event_id == event_id))).mappings().one()
-    await take_in(tx, source.cloud_event(row), event)
+    cloud_event = source.cloud_event(row)
+    await _tell(tx, cloud_event, happening_of(cloud_event, event))  # it is news in any epoch
 
 
 def happening_of(cloud_event: CloudEvent, event: Event) -> Happening:
@@ -124,9 +144,12 @@ async def _learn(tx: Tx, event: InstitutionEvent, sequence: str) -> None:
 
 
 async def _is_restated(tx: Tx, cloud_event: CloudEvent, happening: Happening) -> bool:
-    """A snapshot after a restore says again what was told long ago: it is kept, nobody is told twice."""
-    if cloud_event.sequence[:4] <= FIRST_EPOCH or not happening.version:
+    """A snapshot says again what was told long ago, maybe in other words: it is kept, nobody is told twice."""
+    if cloud_event.sequence[:4] <= FIRST_EPOCH:
         return False
+    if happening.visibility == PRIVATE:  # not kept, so known only by what was told
+        recipients = [one.recipient for one in told(happening)]
+        return await inbox.knows(tx.session, recipients, cloud_event.source, happening.subject)
     return await events.is_restated(
-        tx.session, happening.name, happening.subject, happening.version, cloud_event.sequence
+        tx.session, cloud_event.source, happening.subject, cloud_event.sequence, replication=happening.replication
     )

@@ -149,13 +149,13 @@ async def _locked(tx: Tx, caller: Caller, webhook_id: UUID, action: str, if_matc
 
 
 def state_of(row: WebhookRow) -> WebhookState:
-    """Its public state: everything but the secrets."""
+    """Its state in events: without the secrets, and of the URL only scheme and host."""
     return WebhookState(
         id=row.id,
         version=row.version,
         status=row.status,
         institution_id=row.institution_id,
-        url=row.url,
+        url=rules.place_of(row.url),
         event_types=row.event_types,
         reason=Reason(code=row.reason_code) if row.reason_code else None,
     )

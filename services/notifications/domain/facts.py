@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 from services.notifications.domain.recipients import invited
+from services.notifications.domain.webhooks import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +132,7 @@ def _practice(state: State, _event: Happening) -> Parts:
 
 
 def _webhook(state: State, _event: Happening) -> Parts:
-    return {"institution": _only_id(state["institution_id"])}, {"url": state["url"]}
+    return {"institution": _only_id(state["institution_id"])}, {"url": place_of(state["url"])}
 
 
 _BY_RESOURCE: dict[str, Callable[[State, Happening], Parts]] = {

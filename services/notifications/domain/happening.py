@@ -61,6 +61,12 @@ class Happening:
         version = self.state.get("version")
         return version if isinstance(version, int) else 0
 
+    @property
+    def replication(self) -> str | None:
+        """Id of the replication that it tells of; such an event shares its subject with those of the practice."""
+        replication = self.data.get("replication")
+        return str(replication["id"]) if isinstance(replication, dict) else None
+
 
 def subject_of(subject: str) -> dict[str, str]:
     """`{"type": "match", "id": ...}` for `matches/<id>`; an unknown plural only loses its s."""

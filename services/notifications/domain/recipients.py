@@ -10,7 +10,7 @@ from uuid import UUID
 from services.notifications.domain.happening import PRIVATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from services.notifications.domain.happening import Happening
 
@@ -43,24 +43,38 @@ def role_recipient(role: str) -> str:
     return f"role:{role}"
 
 
-def told(event: Happening) -> list[Told]:
-    """Everybody who is told: roles, and all parties but the one that acted."""
+def told(event: Happening, present: Mapping[UUID, frozenset[UUID]] | None = None) -> list[Told]:
+    """Everybody who is told: roles, and all parties but the one that acted.
+
+    `present` gives the partners that have not left, of those projects of `projects_of` that are known.
+    """
     entries = [Told(role_recipient(role), action_required=True) for role in ROLES.get(event.name, ())]
     if event.visibility == PRIVATE:
         return entries
-    return entries + [_party(event, party) for party in sorted(_audience(event) - {event.actor})]
+    return entries + [_party(event, party) for party in sorted(_audience(event, present or {}) - {event.actor})]
 
 
-def _audience(event: Happening) -> frozenset[UUID]:
+def projects_of(event: Happening) -> dict[UUID, frozenset[UUID]]:
+    """The projects of which the event tells a part, each with all its partners, those that left included."""
+    parts = [part for part in event.data.values() if isinstance(part, dict) and "partner_ids" in part]
+    return {UUID(part["project_id"]): frozenset(map(UUID, part["partner_ids"])) for part in parts}
+
+
+def _audience(event: Happening, present: Mapping[UUID, frozenset[UUID]]) -> frozenset[UUID]:
     if event.name == "MatchReminderDue":
         match = event.state
         return frozenset(_side_id(match, side) for side in awaited(match))
     if event.resource == "project" and event.name != "PartnerRoleChanged":
-        return event.parties & _partners_on(event.state, event.day)
-    return event.parties
+        return event.parties & partners_on(event.state, event.day)
+    projects = projects_of(event)
+    if not projects:
+        return event.parties
+    staying = {one for project, partners in projects.items() for one in partners & present.get(project, partners)}
+    # who has left still owes what it is asked for: its signature, or its word on a delivery
+    return frozenset(one for one in event.parties if one in staying or _is_turn_of(event, one, ""))
 
 
-def _partners_on(project: dict[str, Any], day: date) -> frozenset[UUID]:
+def partners_on(project: dict[str, Any], day: date) -> frozenset[UUID]:
     """Partners that have not left; `to` is exclusive."""
     partners = project.get("partners", [])
     return frozenset(
@@ -111,7 +125,7 @@ def _is_turn_of(event: Happening, party: UUID, hat: str) -> bool:
     if event.name == "FacilitatorInvited":
         return hat == "facilitator"
     if event.name in _NEXT:
-        return str(party) in _NEXT[event.name](event.state, event)
+        return str(party) in _NEXT[event.name](event.state)
     return event.name in OWN_TASK
 
 
@@ -119,23 +133,12 @@ def _unsigned(signatures: list[dict[str, Any]]) -> set[str]:
     return {s["institution_id"] for s in signatures if s["signed_on"] is None}
 
 
-def _signed(signatures: list[dict[str, Any]]) -> set[str]:
-    return {s["institution_id"] for s in signatures if s["signed_on"] is not None}
-
-
-def _signers_of_report(report: dict[str, Any], event: Happening) -> set[str]:
-    """Everybody signs a completion report; the others are only read."""
-    if report["kind"] != "completion":
-        return set()
-    return {str(party) for party in event.parties} - _signed(report["signatures"])
-
-
 # whose turn it is after these events
-_NEXT: dict[str, Callable[[dict[str, Any], Happening], set[str]]] = {
-    "AgreementProposed": lambda agreement, _event: _unsigned(agreement["parties"]),
-    "ReportSubmitted": _signers_of_report,
-    "ContributionDelivered": lambda contribution, _event: {contribution["receiver_id"]},
-    "ContributionDisputed": lambda contribution, _event: {contribution["giver_id"]},
+_NEXT: dict[str, Callable[[dict[str, Any]], set[str]]] = {
+    "AgreementProposed": lambda agreement: _unsigned(agreement["parties"]),
+    "ReportSubmitted": lambda report: _unsigned(report["signatures"]),
+    "ContributionDelivered": lambda contribution: {contribution["receiver_id"]},
+    "ContributionDisputed": lambda contribution: {contribution["giver_id"]},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from shared.lifecycle import Lifecycle, Step
 
@@ -38,6 +39,16 @@ EDITING = Lifecycle[None]("webhook", (Step(EDIT, _BOTH, None, _OWNER, ""),))
 def new_secret() -> str:
     """A fresh signing secret in the form of Standard Webhooks: 24 random bytes."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def place_of(url: str) -> str:
+    """Scheme and host, as others than the owner may see them: path and query may carry a token."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    return f"{parts.scheme}://[{host}]" if ":" in host else f"{parts.scheme}://{host}"
 
 
 def secret_bytes(secret: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import any_, func, or_, select
+from sqlalchemy import any_, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.notifications.domain.happening import PARTIES, PRIVATE, PUBLIC
@@ -36,15 +36,40 @@ async def add(session: AsyncSession, values: dict[str, Any]) -> int | None:
     return kept
 
 
-async def is_restated(session: AsyncSession, name: str, subject: str, version: int, sequence: str) -> bool:
-    """Whether an earlier epoch has said the same of the same version: then a snapshot says it again."""
-    same = select(_event.id).where(
-        _event.subject == subject,
-        _event.version == version,
-        _event.name == name,
-        _event.sequence < sequence[:5],
+_RESTATED = text("""
+    with same as (
+        select sequence from event
+        where subject = :subject and source = :source and (name = 'PracticeReplicated') = :replicated
+            and position(cast(:mark as bytea) in data) > 0
     )
-    return await session.scalar(select(same.exists())) or False
+    select exists (select from same where sequence < :epoch)
+        and not exists (select from same where sequence >= :epoch and sequence < :sequence)
+""")
+
+
+async def is_restated(
+    session: AsyncSession, source: str, subject: str, sequence: str, *, replication: str | None = None
+) -> bool:
+    """Whether it is the first that this epoch says of a subject which an earlier one knew: that is a snapshot's.
+
+    Replications share the subject of their practice, so each is looked for by its id in what was said.
+    """
+    values = {
+        "source": source,
+        "subject": subject,
+        "sequence": sequence,
+        "epoch": sequence[:5],
+        "replicated": replication is not None,
+        "mark": (replication or "").encode(),
+    }
+    return await session.scalar(_RESTATED, values) or False
+
+
+async def last_said(session: AsyncSession, subject: str) -> bytes | None:
+    """Data of the last event about a subject, by the order of its producer."""
+    rows = select(_event.data).where(_event.subject == subject).order_by(_event.sequence.desc()).limit(1)
+    said: bytes | None = await session.scalar(rows)
+    return said
 
 
 async def by_row(session: AsyncSession, row_ids: Iterable[int]) -> dict[int, EventRow]:

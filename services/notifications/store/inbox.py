@@ -48,6 +48,14 @@ async def add(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
         await session.execute(_ADD, list(rows))
 
 
+async def knows(session: AsyncSession, recipients: Iterable[str], source: str, subject: str) -> bool:
+    """Whether one of these has been told of the subject; for the few events that are not kept."""
+    found = select(_entry.id).where(
+        _entry.recipient.in_(list(recipients)), _entry.source == source, _entry.subject == subject
+    )
+    return await session.scalar(select(found.exists())) or False
+
+
 def _mine(caller: Caller) -> Select[Any]:
     """Stamped entries only, so that list and stream agree on what is already there."""
     return select(_entry).where(_entry.recipient.in_(recipients_of(caller)), _entry.position.is_not(None))

@@ -142,6 +142,7 @@ async def suspend(tx: Tx, caller: Caller, project_id: UUID, body: ReasonIn, if_m
 
 async def suspend_for_partner(tx: Tx, institution_id: UUID) -> None:
     """A partner was suspended: its active projects rest until somebody resumes them."""
+    await institutions.alter_standing(tx)
     for project in await projects.lock_active_of(tx, institution_id, tx.clock.today()):
         step = PROJECT.check("suspend", project.row.status, project.facts(tx.clock.today()), {SYSTEM})
         project.row.reason = {"code": SystemReason.PARTNER_SUSPENDED.value, "text": None}
@@ -186,7 +187,8 @@ async def cancel(tx: Tx, caller: Caller, project_id: UUID, body: CancelIn, if_ma
 async def _lock_with_partners(tx: Tx, caller: Caller, project_id: UUID) -> Project:
     """Keeps the partners' standing until the end, so that a suspension comes before or after, never between."""
     project = await projects.lock_visible(tx, caller, project_id)
-    project.known = await institutions.known(tx, project.partner_ids, lock=True)
+    await institutions.keep_standing(tx)
+    project.known = await institutions.known(tx, project.partner_ids)
     return project
 
 

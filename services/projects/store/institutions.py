@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -14,11 +14,22 @@ from services.projects.tables import InstitutionRow
 from shared.messaging.transaction import Tx
 
 
-async def known(tx: Tx, ids: Collection[UUID], *, lock: bool = False) -> dict[UUID, InstitutionRow]:
-    """What is known of these institutions; `lock` keeps their status until the transaction ends."""
-    rows = select(InstitutionRow).where(col(InstitutionRow.id).in_(list(ids))).order_by(col(InstitutionRow.id))
-    if lock:
-        rows = rows.with_for_update(read=True)
+_STANDING = func.hashtextextended("standing of partners", 0)
+
+
+async def keep_standing(tx: Tx) -> None:
+    """No partner becomes suspended from here until this transaction ends; read them after this."""
+    await tx.session.execute(select(func.pg_advisory_xact_lock_shared(_STANDING)))
+
+
+async def alter_standing(tx: Tx) -> None:
+    """Waits for all that rely on the standing of a partner; later ones wait for this transaction."""
+    await tx.session.execute(select(func.pg_advisory_xact_lock(_STANDING)))
+
+
+async def known(tx: Tx, ids: Collection[UUID]) -> dict[UUID, InstitutionRow]:
+    """What is known of these institutions."""
+    rows = select(InstitutionRow).where(col(InstitutionRow.id).in_(list(ids)))
     found = await tx.session.scalars(rows.execution_options(populate_existing=True))
     return {row.id: row for row in found}
 

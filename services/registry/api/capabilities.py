@@ -108,6 +108,8 @@ def _answer(caller: Caller, capability: commands.Capability, engaged: int) -> Ca
             "institution": OwnerOut(id=institution.id, name=institution.name, country=institution.country),
             "engaged": engaged,
             "reason": reason_out(row.reason_code, row.reason_text),
-            "actions": LIFECYCLE.actions(row.status, Standing(institution.status == "suspended"), hats),
+            "actions": LIFECYCLE.actions(
+                row.status, Standing(institution.status == "suspended"), hats, can_sign=caller.can_sign
+            ),
         }
     )

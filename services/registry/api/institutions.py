@@ -115,6 +115,6 @@ def _answer(tx: Tx, caller: Caller, row: InstitutionRow, *, with_contact: bool) 
             "south": south_on(row.country, tx.clock.today(), is_south),
             "contact": row.contact if with_contact else None,
             "reason": reason_out(row.reason_code, row.reason_text if insider else None),
-            "actions": LIFECYCLE.actions(row.status, None, caller.hats(owner=[row.id])),
+            "actions": LIFECYCLE.actions(row.status, None, caller.hats(owner=[row.id]), can_sign=caller.can_sign),
         }
     )

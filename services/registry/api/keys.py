@@ -57,5 +57,5 @@ async def revoke_key(tx: TxDep, caller: CallerDep, key_id: UUID, if_match: IfMat
 def show(key: KeyRow, caller: Caller, secret: str | None = None) -> KeyOut:
     """The answer for this caller."""
     hats = caller.hats(owner=[key.institution_id] if key.institution_id else [])
-    actions = LIFECYCLE.actions(key.status, None, hats)
+    actions = LIFECYCLE.actions(key.status, None, hats, can_sign=caller.can_sign)
     return KeyOut.model_validate({**key.model_dump(), "client_secret": secret, "actions": actions})

@@ -89,6 +89,8 @@ def _show(caller: Caller, need: commands.Need) -> NeedOut:
             **row.model_dump(),
             "institution": OwnerOut(id=institution.id, name=institution.name, country=institution.country),
             "reason": reason_out(row.reason_code, row.reason_text),
-            "actions": LIFECYCLE.actions(row.status, Standing(institution.status == "suspended"), hats),
+            "actions": LIFECYCLE.actions(
+                row.status, Standing(institution.status == "suspended"), hats, can_sign=caller.can_sign
+            ),
         }
     )

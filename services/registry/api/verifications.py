@@ -66,7 +66,8 @@ async def reject_verification(
 
 def _show(caller: Caller, row: VerificationRow, institution: InstitutionRow) -> VerificationOut:
     mine = row.submitted_by == caller.sub
-    actions = LIFECYCLE.actions(row.status, facts_of(row.answers, institution.status), caller.hats())
+    facts = facts_of(row.answers, institution.status)
+    actions = LIFECYCLE.actions(row.status, facts, caller.hats(), can_sign=caller.can_sign)
     return VerificationOut.model_validate(
         {
             **row.model_dump(),

@@ -104,8 +104,8 @@ def _admit(
     tx: Tx, lifecycle: Lifecycle[Standing], action: str, capability: Capability, if_match: Precondition
 ) -> Step[Standing]:
     row, facts = capability.row, Standing(capability.institution.status == "suspended")
-    hats = caller_of(tx).hats(owner=[row.institution_id])
-    return admit(lifecycle, action, hats, if_match, version=row.version, status=row.status, facts=facts)
+    caller = caller_of(tx)
+    return admit(lifecycle, action, row, facts, caller.hats(owner=[row.institution_id]), caller, if_match)
 
 
 def _changed(tx: Tx, event: type[CapabilityEvent], capability: Capability) -> Capability:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,21 +17,26 @@ F = TypeVar("F")
 M = TypeVar("M", bound=BaseModel)
 
 
+class Versioned(Protocol):
+    """A row with a lifecycle."""
+
+    version: int
+    status: str
+
+
 def admit(
     lifecycle: Lifecycle[F],
     action: str,
-    hats: Iterable[str],
-    if_match: Precondition,
-    *,
-    version: int,
-    status: str,
+    row: Versioned,
     facts: F,
+    hats: frozenset[str],
+    caller: Caller,
+    if_match: Precondition,
 ) -> Step[F]:
     """May they (403), do they know what they change (428, 412), is it possible now (409): the step to take."""
-    hats = frozenset(hats)
-    lifecycle.permit(action, hats)
-    if_match.check(version)
-    return lifecycle.check(action, status, facts, hats)
+    lifecycle.permit(action, hats, can_sign=caller.can_sign)
+    if_match.check(row.version)
+    return lifecycle.check(action, row.status, facts, hats, can_sign=caller.can_sign)
 
 
 def caller_of(tx: Tx) -> Caller:

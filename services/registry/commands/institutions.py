@@ -22,7 +22,7 @@ from shared.events.registry import (
     InstitutionUpdated,
     InstitutionVerificationExpired,
 )
-from shared.lifecycle import Invalid, Refused
+from shared.lifecycle import Invalid, Lifecycle, Refused
 from shared.messaging.transaction import Tx
 from shared.ops.ids import new_id
 from shared.web.versions import Precondition
@@ -49,8 +49,7 @@ async def change(tx: Tx, institution_id: UUID, patch: dict[str, Any], if_match: 
     if "external_ids" in patch:
         await store.hold_names(tx)
     row = await store.get(tx, institution_id, lock=True)
-    hats = caller_of(tx).hats(owner=[row.id])
-    admit(rules.EDITS, "change", hats, if_match, version=row.version, status=row.status, facts=None)
+    _admit(tx, rules.EDITS, "change", row, if_match)
     before = _document(row)
     body = merged(InstitutionIn, before, patch)
     values = await _checked(tx, body, institution_id=row.id)
@@ -75,7 +74,7 @@ def _unverify(row: InstitutionRow) -> None:
 async def suspend(tx: Tx, institution_id: UUID, body: SuspendIn, if_match: Precondition) -> InstitutionRow:
     """Takes it out of the exchange until it is reinstated."""
     row = await store.get(tx, institution_id, lock=True)
-    _admit(tx, "suspend", row, if_match)
+    _admit(tx, rules.LIFECYCLE, "suspend", row, if_match)
     check_reason(body.reason_code, body.text)
     row.status_before, row.status = row.status, "suspended"
     row.reason_code, row.reason_text = body.reason_code, body.text or ""
@@ -88,7 +87,7 @@ async def reinstate(tx: Tx, institution_id: UUID, body: ReinstateIn, if_match: P
     """Back to the status before, unless its verification has ended meanwhile."""
     del body  # the remark is for the request log of the operator's own system; nothing shows it
     row = await store.get(tx, institution_id, lock=True)
-    _admit(tx, "reinstate", row, if_match)
+    _admit(tx, rules.LIFECYCLE, "reinstate", row, if_match)
     row.status = rules.status_when_reinstated(row.status_before, row.verified_until, tx.clock.today())
     if row.status == "registered":
         row.verified_until = None
@@ -113,9 +112,9 @@ def tell(tx: Tx, event: type[InstitutionEvent], row: InstitutionRow) -> None:
     tx.publish(event(institution=institution_state(row, tx.clock.today()), by=tx.by))
 
 
-def _admit(tx: Tx, action: str, row: InstitutionRow, if_match: Precondition) -> None:
-    hats = caller_of(tx).hats(owner=[row.id])
-    admit(rules.LIFECYCLE, action, hats, if_match, version=row.version, status=row.status, facts=None)
+def _admit(tx: Tx, lifecycle: Lifecycle[None], action: str, row: InstitutionRow, if_match: Precondition) -> None:
+    caller = caller_of(tx)
+    admit(lifecycle, action, row, None, caller.hats(owner=[row.id]), caller, if_match)
 
 
 def _document(row: InstitutionRow) -> dict[str, Any]:

@@ -50,7 +50,7 @@ async def revoke(tx: Tx, key_id: UUID, if_match: Precondition) -> KeyRow:
     caller = caller_of(tx)
     row = await store.get_visible(tx, caller, key_id, lock=True)
     hats = caller.hats(owner=[row.institution_id] if row.institution_id else [])
-    admit(rules.LIFECYCLE, "revoke", hats, if_match, version=row.version, status=row.status, facts=None)
+    admit(rules.LIFECYCLE, "revoke", row, None, hats, caller, if_match)
     row.status = "revoked"
     touch(tx, row)
     await tx.audit("KeyRevoked", f"keys/{row.id}")

@@ -94,8 +94,8 @@ async def _locked(tx: Tx, need_id: UUID) -> Need:
 
 def _admit(tx: Tx, lifecycle: Lifecycle[Standing], action: str, need: Need, if_match: Precondition) -> None:
     row, facts = need.row, Standing(need.institution.status == "suspended")
-    hats = caller_of(tx).hats(owner=[row.institution_id])
-    admit(lifecycle, action, hats, if_match, version=row.version, status=row.status, facts=facts)
+    caller = caller_of(tx)
+    admit(lifecycle, action, row, facts, caller.hats(owner=[row.institution_id]), caller, if_match)
 
 
 def _tell(tx: Tx, event: type[NeedEvent], need: Need) -> None:

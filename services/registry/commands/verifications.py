@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from services.registry.commands.common import caller_of
+from services.registry.commands.common import admit, caller_of
 from services.registry.commands.institutions import tell
 from services.registry.domain import institutions, verifications
 from services.registry.domain.common import check_reason
@@ -72,11 +72,10 @@ async def _locked(tx: Tx, verification_id: UUID) -> tuple[VerificationRow, Insti
 
 def _admit(tx: Tx, action: str, row: VerificationRow, institution: InstitutionRow, if_match: Precondition) -> None:
     caller = caller_of(tx)
-    verifications.LIFECYCLE.permit(action, caller.hats())
-    verifications.check_four_eyes(row.submitted_by, caller.sub)
-    if_match.check(row.version)
+    verifications.LIFECYCLE.permit(action, caller.hats(), can_sign=caller.can_sign)
+    verifications.check_four_eyes(row.submitted_by, caller.sub)  # a 403 too, so it comes before the version
     facts = verifications.facts_of(row.answers, institution.status)
-    verifications.LIFECYCLE.check(action, row.status, facts, caller.hats())
+    admit(verifications.LIFECYCLE, action, row, facts, caller.hats(), caller, if_match)
 
 
 def _decide(tx: Tx, row: VerificationRow, status: str) -> None:
