@@ -48,7 +48,8 @@ def types(events: Iterable[CloudEvent]) -> list[str]:
 class Foreign:
     """Publishes events of services that do not run in this test, as their relays would."""
 
-    def __init__(self, bootstrap: str, prefix: str, instance: str = "test") -> None:
+    def __init__(self, bootstrap: str, prefix: str, instance: str = "test", *, cleans: bool = False) -> None:
+        self._cleans = cleans
         self._bootstrap, self._prefix, self._instance = bootstrap, prefix, instance
         self._sequences: dict[tuple[str, str], int] = defaultdict(int)
         self._clock = Clock()
@@ -63,9 +64,10 @@ class Foreign:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._producer.stop()
-        # thousands of left-over partitions would slow down the broker that all tests share
-        async with admin(self._bootstrap) as client:
-            await client.delete_topics([self._prefix + topic.name for topic in TOPICS])
+        if self._cleans:
+            # thousands of left-over partitions would slow down the broker that all tests share
+            async with admin(self._bootstrap) as client:
+                await client.delete_topics([self._prefix + topic.name for topic in TOPICS])
 
     async def send(
         self,

@@ -114,6 +114,7 @@ async def running_service(
     package = importlib.import_module(f"{SERVICES[name]}.app")
     settings_class = importlib.import_module(f"{SERVICES[name]}.settings").Settings
     url = database_url or await parts.new_database(name)
+    cleans = prefix is None  # whoever names a prefix comes back to its topics
     prefix = prefix if prefix is not None else f"t{uuid4().hex[:8]}."
     issuer = issuer or Issuer()
     async with AsyncExitStack() as stack:
@@ -130,7 +131,7 @@ async def running_service(
         }
         service = package.build(settings_class(**(values | settings)))
         await migrate.upgrade(url, service.migrations)
-        foreign = await stack.enter_async_context(Foreign(parts.bootstrap, prefix))
+        foreign = await stack.enter_async_context(Foreign(parts.bootstrap, prefix, cleans=cleans))
         loops = await run.start(service, keys=issuer)
         stack.push_async_callback(run.stop, [loops])
         client = await stack.enter_async_context(
