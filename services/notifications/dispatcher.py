@@ -185,7 +185,7 @@ class Dispatcher:
                 self._release([job])
 
     async def _send(self, job: Job) -> Outcome:
-        """What came of it; a defect of ours counts as a failed attempt, so that it is tried again and comes to an end."""
+        """What came of it. A defect of ours counts as a failed attempt, so that it is tried again and ends some day."""
         begun = time.perf_counter()
         try:
             return await self.client.send(job.url, job.message_id, job.body, job.secrets)

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from services.matching.engine.policy import POLICY_1
 from services.matching.snapshot import snapshot
-from shared.events.matching import MatchFormalised, MatchProposed
+from shared.events.matching import MatchEvent, MatchFormalised, MatchProposed
 from shared.events.states import Sum
 from shared.reference.types import MoneyOrZero
 from tests.support.matching import CLOCK, World

@@ -88,10 +88,14 @@ async def trusted(tmp_path, monkeypatch) -> Path:
     file = certificate(tmp_path, HOST)
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: ssl.create_default_context(cafile=str(file)))
 
-    async def answer(_host: str, port: int, **_hints: int) -> list[tuple[Any, ...]]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    real = socket.getaddrinfo
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answer)
+    def answer(host: Any, port: Any, *more: Any, **hints: Any) -> list[tuple[Any, ...]]:
+        if host != HOST:
+            return real(host, port, *more, **hints)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
     return file
 
 

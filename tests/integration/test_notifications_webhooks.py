@@ -14,7 +14,9 @@ from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from services.notifications.channels import webhook as channel
+from services.notifications.channels.webhook import WebhookClient
 from services.notifications.commands.webhooks import disable_failing
+from services.notifications.dispatcher import Dispatcher
 from shared.events import topics
 from shared.events.matching import MatchProposed
 from shared.events.registry import NeedPosted, NeedUpdated, VerificationSubmitted
@@ -194,7 +196,7 @@ async def test_a_failed_delivery_is_tried_again_after_five_seconds_with_the_same
 
 async def test_gone_disables_at_once_and_is_told(s, receiver):
     receiver.answer = status(410)
-    hook = await make(s, receiver.url)
+    hook = await make(s, receiver.url + "/in-path?token=in-query")
     await s.foreign.send(sample(NeedPosted, SYSTEM))
     await delivery(s, hook, "exhausted")
     shown = (await s.client.get(f"/webhooks/{hook['id']}", headers=owner(s))).json()
@@ -207,17 +209,38 @@ async def test_gone_disables_at_once_and_is_told(s, receiver):
 
     (record,) = await eventually(published)
     assert types([record]) == ["WebhookDisabled"]
+    assert receiver.got[0].path == "/hook/in-path?token=in-query"
+    assert record.structured()["data"]["webhook"]["url"] == "http://127.0.0.1"
     for who in (s.token("operator"), owner(s)):
         page = (await s.client.get("/inbox", headers=who)).json()
         entry = next(item for item in page["items"] if item["event_id"] == str(record.id))
         assert entry["event_type"] == "WebhookDisabled"
         assert "410" in entry["text"]
+        assert "http://127.0.0.1 " in entry["text"]
+        assert "in-path" not in entry["text"]
 
     async def in_the_feed() -> bool:
         answer = await s.client.get("/events?types=WebhookDisabled&limit=200", headers=owner(s))
         return record.structured() in answer.json()["items"]
 
     assert await eventually(in_the_feed)
+
+
+async def test_a_defect_of_ours_is_a_failed_attempt_and_nothing_stays_in_hand(parts, receiver):
+    async with running_service(parts, "notifications") as own:
+        dispatcher = next(one for one in own.running.workers if isinstance(one, Dispatcher))
+        hook = await make(own, receiver.url)
+        await dispatcher.client.close()  # a closed client raises what no endpoint can cause
+        await own.foreign.send(sample(NeedPosted, SYSTEM))
+        failed = await delivery(own, hook, "failed")
+        assert (failed["attempt"], failed["http_status"]) == (1, None)
+        assert failed["response_excerpt"] == "could not be sent: RuntimeError"
+        assert await eventually(lambda: not dispatcher._in_hand)
+        assert [lane.in_hand for lane in dispatcher._lanes.values()] == [0]
+        assert await eventually(lambda: not dispatcher._tasks)
+        dispatcher.client = WebhookClient(own.running.state["parts"].guard)
+        assert (await delivery(own, hook, "succeeded"))["attempt"] == 2
+    assert len(receiver.got) == 1
 
 
 async def test_too_many_requests_waits_as_long_as_asked(s, receiver):

@@ -14,7 +14,7 @@ from shared.events.registry import InstitutionSuspended
 from shared.operations import snapshot
 from shared.ops.ids import new_id
 from tests.support.kafka import types
-from tests.support.projects import Institution, Twinning, desk, twinning
+from tests.support.projects import Institution, Twinning, desk, today, twinning
 from tests.support.stack import RunningService, running_service
 from tests.support.waiting import eventually
 

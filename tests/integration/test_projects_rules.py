@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
+from services.projects.commands.projects import suspend_for_partner
+from services.projects.store import institutions
 from shared.events import topics
 from shared.events.registry import InstitutionReinstated, InstitutionSuspended, InstitutionUpdated
 from shared.ops.ids import new_id

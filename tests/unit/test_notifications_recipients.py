@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notifications.domain.recipients import Told, institution_recipient, told
+from services.notifications.domain.recipients import Told, institution_recipient, partners_on, told
 from shared.events.matching import (
     FacilitatorDeclined,
     FacilitatorInvited,
@@ -44,7 +44,9 @@ from tests.support.samples import (
     OPERATOR,
     SYSTEM,
     TODAY,
+    agreement,
     by,
+    contribution,
     facilitator,
     match,
     project,
@@ -55,14 +57,14 @@ from tests.support.samples import (
 from tests.unit.test_notifications_words import happening
 
 
-def heard(event) -> dict[str, Told]:
-    entries = told(happening(event))
+def heard(event, present=None) -> dict[str, Told]:
+    entries = told(happening(event), present)
     assert len({one.recipient for one in entries}) == len(entries)
     return {one.recipient: one for one in entries}
 
 
-def recipients(event) -> set[str]:
-    return set(heard(event))
+def recipients(event, present=None) -> set[str]:
+    return set(heard(event, present))
 
 
 def names(*ids: UUID) -> set[str]:
@@ -174,8 +176,57 @@ def test_whose_turn_it_is_in_a_project(event, actor, turn):
 
 
 def test_a_progress_report_asks_for_nothing():
-    entries = heard(sample(ReportSubmitted, by(LIDI), report=report(kind="progress")))
+    entries = heard(sample(ReportSubmitted, by(LIDI), report=report(kind="progress", signatures=[])))
     assert [one.action_required for one in entries.values()] == [False]
+
+
+ALL_THREE = [LIDI, CLRI, GIZ]
+
+
+def asked(event, present=None) -> set[str]:
+    return {name for name, one in heard(event, present).items() if one.action_required}
+
+
+def signatures(signed, missing):
+    both = [*((one, TODAY) for one in signed), *((one, None) for one in missing)]
+    return [{"institution_id": one, "signed_on": day} for one, day in both]
+
+
+@pytest.mark.parametrize("missing", [[], [CLRI], [CLRI, GIZ]])
+def test_those_are_asked_to_sign_whose_signature_is_missing(missing):
+    state = report(partner_ids=ALL_THREE, signatures=signatures([LIDI], missing))
+    assert asked(sample(ReportSubmitted, by(LIDI), report=state)) == names(*missing)
+    state = agreement(partner_ids=ALL_THREE, parties=signatures([LIDI], missing))
+    assert asked(sample(AgreementProposed, by(LIDI), agreement=state)) == names(*missing)
+
+
+def test_a_partner_that_has_left_hears_no_more_of_the_parts_of_a_project():
+    state = report(partner_ids=ALL_THREE)
+    submitted = sample(ReportSubmitted, by(LIDI), report=state)
+    assert recipients(submitted) == names(CLRI, GIZ)  # nothing is known of the project
+    assert recipients(submitted, {state["project_id"]: frozenset({LIDI, CLRI})}) == names(CLRI)
+    assert recipients(submitted, {UUID(int=1): frozenset({LIDI, CLRI})}) == names(CLRI, GIZ)
+
+
+def test_a_partner_that_has_left_is_still_told_what_it_owes():
+    delivered = contribution(partner_ids=ALL_THREE, receiver_id=GIZ)
+    present = {delivered["project_id"]: frozenset({LIDI, CLRI})}
+    event = sample(ContributionDelivered, by(CLRI), contribution=delivered)
+    assert recipients(event, present) == names(LIDI, GIZ)
+    assert asked(event, present) == names(GIZ)
+
+
+def test_who_has_left_one_project_may_be_a_partner_of_the_other():
+    event = sample(PracticeReplicated, OPERATOR)
+    source, reusing = event.practice.project_id, event.replication.project_id
+    assert recipients(event, {source: frozenset({CLRI})}) == names(CLRI, GIZ)
+    assert recipients(event, {source: frozenset({CLRI}), reusing: frozenset()}) == names(CLRI)
+
+
+def test_a_role_that_is_over_on_the_day_is_not_held():
+    roles = [(LIDI, None), (CLRI, str(TODAY)), (CLRI, None), (GIZ, str(TODAY))]
+    partners = [{"institution_id": str(one), "to": to} for one, to in roles]
+    assert partners_on({"partners": partners}, TODAY) == {LIDI, CLRI}
 
 
 def test_a_replication_is_told_to_the_partners_of_both_projects():

@@ -3,11 +3,16 @@
 import asyncio
 import ipaddress
 import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from services.notifications.channels import ssrf
+from services.notifications.channels.resolver import Resolver
 from services.notifications.channels.ssrf import Forbidden, Guard, Unresolvable, is_public, literal
 from services.notifications.settings import LOOPBACK_NETS, Settings
 
@@ -119,10 +124,10 @@ def resolving(monkeypatch):
     """Names resolve to these addresses; the resolver is the world outside, the rest is ours."""
 
     def to(*addresses: str) -> None:
-        async def answer(_host: str, port: int, **_hints: int) -> list[tuple[Any, ...]]:
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+        def answer(_host: str, _port: int | None, **_hints: int) -> list[tuple[Any, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answer)
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
 
     return to
 
@@ -155,6 +160,84 @@ async def test_a_host_that_does_not_resolve_is_accepted_and_judged_at_the_send()
     await OUTSIDE.check("https://no-such-host.invalid/")
     with pytest.raises(Unresolvable):
         await OUTSIDE.target("https://no-such-host.invalid/")
+
+
+class Outside:
+    """The resolver of the system, of which some names never come back."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.let_go = threading.Event()
+
+    def getaddrinfo(self, host: str, _port: int | None, **_hints: int) -> list[tuple[Any, ...]]:
+        self.asked[host] += 1
+        if host.startswith("hangs"):
+            self.let_go.wait(30)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 0))]
+
+
+@pytest.fixture
+def outside(monkeypatch):
+    made = Outside()
+    monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
+    monkeypatch.setattr(ssrf, "RESOLVE_SECONDS", 0.2)
+    yield made
+    made.let_go.set()
+
+
+async def outcomes(guard: Guard, *hosts: str) -> list[str]:
+    """`ok`, or why not."""
+    found = await asyncio.gather(*(guard.target(f"https://{host}/") for host in hosts), return_exceptions=True)
+    assert all(isinstance(one, ssrf.Target | Unresolvable) for one in found), found
+    return ["ok" if isinstance(one, ssrf.Target) else str(one) for one in found]
+
+
+@pytest.mark.asyncio
+async def test_names_that_hang_hold_up_neither_others_nor_the_default_executor(outside):
+    guard = Guard(resolver=Resolver(threads=30))
+    hanging = [f"hangs{number}.example" for number in range(29)]
+    late = await outcomes(guard, *hanging)
+    assert all("does not resolve: no answer within" in one for one in late)
+    assert await outcomes(guard, "quick.example", "swift.example") == ["ok", "ok"]
+    async with asyncio.timeout(5):
+        assert await asyncio.to_thread(int, "7") == 7
+    assert set(outside.asked.values()) == {1}
+
+
+@pytest.mark.asyncio
+async def test_a_name_has_one_look_up_at_a_time(outside):
+    guard = Guard(resolver=Resolver(threads=2))
+    for _ in range(3):
+        assert "ok" not in await outcomes(guard, *["hangs.example"] * 20)
+    assert outside.asked["hangs.example"] == 1
+    assert await outcomes(guard, "quick.example") == ["ok"]
+    outside.let_go.set()
+    assert await outcomes(guard, *["hangs.example"] * 20) == ["ok"] * 20
+
+
+@pytest.mark.asyncio
+async def test_with_all_threads_taken_one_waits_within_the_bound_and_they_come_back(outside):
+    guard = Guard(resolver=Resolver(threads=2))
+    await outcomes(guard, "hangs1.example", "hangs2.example")
+    assert "does not resolve" in (await outcomes(guard, "quick.example"))[0]
+    assert outside.asked["quick.example"] == 0
+    outside.let_go.set()
+    assert await outcomes(guard, "quick.example", "swift.example", "fleet.example") == ["ok"] * 3
+
+
+HANGING = """
+import asyncio, socket, time
+from services.notifications.channels import ssrf
+socket.getaddrinfo = lambda *_args, **_hints: time.sleep(120)
+ssrf.RESOLVE_SECONDS = 0.1
+asyncio.run(ssrf.Guard().check("https://hangs.example/"))
+print("ended")
+"""
+
+
+def test_a_name_that_hangs_does_not_hold_up_the_end_of_the_process():
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "ended\n"
 
 
 def test_settings_open_loopback_in_embedded_mode_only(monkeypatch):

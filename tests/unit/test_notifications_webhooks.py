@@ -5,14 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from services.notifications.channels.webhook import headers_of
+from services.notifications.channels.ssrf import Guard
+from services.notifications.channels.webhook import WebhookClient, headers_of
 from services.notifications.domain.filters import marks_of, may_see, wants
 from services.notifications.domain.retries import SCHEDULE, read_retry_after, wait_after
-from services.notifications.domain.webhooks import LIFECYCLE, new_secret, secret_bytes
+from services.notifications.domain.webhooks import LIFECYCLE, new_secret, place_of, secret_bytes
+from services.notifications.settings import LOOPBACK_NETS
 from shared.events.matching import MatchProposed
 from shared.events.notifications import WebhookTest
 from shared.events.projects import ContributionDelivered, ProjectStarted
 from shared.events.registry import CountryStatusChanged, NeedPosted, VerificationSubmitted
+from tests.support.receiver import Receiver, status
 from tests.support.samples import CLRI, GIZ, LIDI, OPERATOR, SYSTEM, by, need, sample
 from tests.unit.test_notifications_words import happening
 
@@ -145,3 +148,35 @@ def test_actions_of_a_webhook():
     assert LIFECYCLE.actions("disabled", None, owner) == ["test", "rotate-secret", "enable"]
     assert LIFECYCLE.actions("enabled", None, reader) == []
     assert LIFECYCLE.actions("enabled", None, operator) == ["disable"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.example/T0/secret?token=t#x", "https://hooks.example"),
+        ("https://hooks.example:8443/T0", "https://hooks.example"),
+        ("http://127.0.0.1:9/hook", "http://127.0.0.1"),
+        ("https://[2606:4700:4700::1111]:8443/x", "https://[2606:4700:4700::1111]"),
+        ("https://hooks.example", "https://hooks.example"),
+        ("https://[nonsense", ""),
+    ],
+)
+def test_others_see_only_scheme_and_host_of_an_address(url, shown):
+    assert place_of(url) == shown
+    if shown:
+        assert place_of(shown) == shown
+
+
+@pytest.mark.asyncio
+async def test_cookies_are_neither_kept_nor_sent():
+    client = WebhookClient(Guard(LOOPBACK_NETS, http_allowed=True))
+    try:
+        for set_cookie in ("a=1", "b=2; Path=/; Max-Age=9999", "c=3; Domain=127.0.0.1", "d=4; Path=/hook"):
+            async with Receiver(answer=status(200, set_cookie=set_cookie)) as receiver:
+                for url in (receiver.url, receiver.url.replace("127.0.0.1", "localhost"), receiver.url + "/other"):
+                    assert (await client.send(url, "id", b"{}", [new_secret()])).http_status == 200
+            assert len(receiver.got) == 3
+            assert all("cookie" not in one.headers for one in receiver.got)
+        assert len(client._client.cookies.jar) == 0
+    finally:
+        await client.close()

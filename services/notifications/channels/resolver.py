@@ -19,7 +19,7 @@ Found = list[tuple[Any, ...]]
 
 
 class Resolver:
-    """Asks the system's resolver; belongs to one event loop at a time."""
+    """Asks the system's resolver; belongs to one event loop."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._free = asyncio.Semaphore(threads)

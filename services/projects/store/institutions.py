@@ -13,7 +13,6 @@ from sqlmodel import col
 from services.projects.tables import InstitutionRow
 from shared.messaging.transaction import Tx
 
-
 _STANDING = func.hashtextextended("standing of partners", 0)
 
 
