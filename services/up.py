@@ -70,6 +70,7 @@ class Up:
     console: tuple[run.HttpServer, asyncio.Task[None]] | None = None
     keys: list[dict[str, Any]] = field(default_factory=list)
     started: bool = False
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -113,7 +114,13 @@ async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
         say=system.say,
     )
     async with parts:
-        watchers = [asyncio.create_task(supervise(part, system.say)) for part in parts.running]
+
+        def changed(line: str) -> None:
+            system.say(line)
+            if system.started:  # a part that was started again has another pid
+                write_private(system.local_json, local_document(system, parts))
+
+        watchers = [asyncio.create_task(supervise(part, changed)) for part in parts.running]
         try:
             await imports
             await start_services(system, parts)
@@ -263,7 +270,7 @@ def local_document(system: Up, parts: LocalParts) -> dict[str, Any]:
         "endpoints": system.settings.endpoints,
         "kafka": bootstrap(system.settings, parts),
         "keys": system.keys,
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "started_at": system.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "pids": {"bandung": os.getpid()} | {part.name.lower().removesuffix("ql"): part.pid for part in parts.running},
     }
 

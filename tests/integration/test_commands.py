@@ -15,7 +15,8 @@ import pytest
 import pytest_asyncio
 
 import services
-from tests.support.system import System
+from tests.support.system import Record, System
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -130,9 +131,15 @@ async def test_a_snapshot_tells_everything_again_under_a_new_epoch(system: Syste
     before = await system.records("registry.centres")
     [row] = await rows(system.home, "snapshot", "registry")
     assert row["events"] >= len({record.key for record in before})
-    again = [record for record in await system.records("registry.centres") if record.sequence.startswith("0002-")]
-    assert {record.key for record in again} == {record.key for record in before}
+    again = await eventually(lambda: restated(system, {record.key for record in before}))
     assert not {record.id for record in again} & {record.id for record in before}
+
+
+async def restated(system: System, keys: set[str]) -> list[Record]:
+    """The records of the new epoch, once every key has one."""
+    again = [record for record in await system.records("registry.centres") if record.sequence.startswith("0002-")]
+    assert {record.key for record in again} == keys
+    return again
 
 
 async def test_the_catalogue_lists_every_event_with_its_schema(system: System) -> None:

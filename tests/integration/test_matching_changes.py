@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -165,12 +166,20 @@ async def test_the_worst_order_of_arrival_gives_the_same_match(world: World) -> 
     need = await world.need(lidi)
     await eventually(lambda: _seen(world, lidi, need))
     assert (await world.matches(lidi, need))["items"] == []
-    await world.capability(clri)
+    capability = await world.capability(clri)
+    # taken in before the verification comes, or the two would count as one change with the first as its cause
+    await eventually(lambda: _absorbed(world, capability.id))
     clri.status = "verified"
     verified = await world.tell(clri, registry.InstitutionVerified)
     (match,) = await world.proposed(lidi, need)
     record = await told(world, match, "MatchProposed")
     assert record.causationid == str(verified.id)
+
+
+async def _absorbed(world: World, capability_id: UUID) -> bool:
+    known = text("select count(*) from capability where id = :id and not exists (select 1 from work)")
+    async with world.service.running.database.background_session() as session:
+        return bool(await session.scalar(known, {"id": capability_id}))
 
 
 async def _seen(world: World, party: Party, need: registry.NeedState) -> bool:
