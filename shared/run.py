@@ -52,7 +52,7 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are handled by `until_signalled`."""
+        """Signals are handled by `stop_event`, or by whoever runs several services."""
         yield
 
 
