@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# without bytecode every start compiles the whole source again (some seconds)
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test test-unit lint format lock clean
 
@@ -23,6 +25,7 @@ $(VENV)/.run: $(VENV)/.created requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q services shared
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
