@@ -187,13 +187,12 @@ def add_operations() -> None:
 
     Operations(load).add_to(app)
     if importlib.util.find_spec("services.registry") is not None:
-        app.add_typer(importlib.import_module("services.registry.__main__").keys, name="keys")
+        app.add_typer(importlib.import_module("services.registry.cli").keys, name="keys")
 
 
 def main() -> None:
     """Entry point of the script `bandung`."""
-    if sys.argv[1:2] != ["up"]:  # the start has no second to spare for the imports of other commands
-        add_operations()
+    add_operations()
     app()
 
 

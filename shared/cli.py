@@ -13,26 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table as RichTable
-
-from shared import operations
-from shared import run as runner
-from shared.data import migrate as migrations
-from shared.ops import logs
-from shared.service import Running
 
 if TYPE_CHECKING:
     from shared.ops.settings import ServiceSettings
-    from shared.service import Service
+    from shared.service import Running, Service
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 SomeService = Annotated[str | None, typer.Option("--service", help="Only this service.")]
 OneService = Annotated[str, typer.Argument(help="The service.")]
 Number = Annotated[int, typer.Argument(help="The number that `list` shows.")]
 Row = dict[str, Any]
-# a pipe has no width: lines for a machine or a pager are not cut
-console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 def show(rows: list[Row], *, as_json: bool, title: str) -> None:
@@ -40,12 +30,20 @@ def show(rows: list[Row], *, as_json: bool, title: str) -> None:
     if as_json:
         typer.echo(json.dumps(rows, default=str))
     elif not rows:
-        console.print(f"{title}: none")
+        typer.echo(f"{title}: none")
     else:
-        table = RichTable(*rows[0], title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*("" if value is None else str(value) for value in row.values()))
-        console.print(table)
+        _print_table(rows, title)
+
+
+def _print_table(rows: list[Row], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0], title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    # a pipe has no width: lines for a machine or a pager are not cut
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def complain(message: str) -> typer.Exit:
@@ -76,6 +74,7 @@ class Operations:
 
     def migrate(self, service: SomeService = None, as_json: AsJson = False) -> None:
         """Bring the databases to the newest revision."""
+        from shared.data import migrate as migrations
 
         async def each(name: str, url: str, running: Service) -> list[Row]:
             done = await migrations.upgrade(url, running.migrations)
@@ -89,15 +88,19 @@ class Operations:
 
     def ensure_topics(self, service: SomeService = None, as_json: AsJson = False) -> None:
         """Create the topics that are missing."""
-        outcome = self._each(service, Running.ensure_topics, only_first=True)[0]
+        outcome = self._each(service, lambda running: running.ensure_topics(), only_first=True)[0]
         show([{"topic": t, "outcome": o} for t, o in sorted(outcome.items())], as_json=as_json, title="Topics")
 
     def outbox(self, service: SomeService = None, as_json: AsJson = False) -> None:
         """Show what waits for Kafka."""
+        from shared import operations
+
         show(self._each(service, operations.outbox), as_json=as_json, title="Outbox")
 
     def snapshot(self, service: OneService, as_json: AsJson = False) -> None:
         """Write the present state of every aggregate to Kafka again, under a new epoch."""
+        from shared import operations
+
         made = self._each(service, operations.snapshot)
         show([{"service": service, "events": number} for number in made], as_json=as_json, title="Snapshot")
 
@@ -108,6 +111,7 @@ class Operations:
         as_json: AsJson = False,
     ) -> None:
         """List the dead letters that wait."""
+        from shared import operations
 
         async def work(running: Running) -> list[Row]:
             return await operations.dead_letters(running, redriven=all_)
@@ -116,6 +120,8 @@ class Operations:
 
     def show_letter(self, service: OneService, number: Number, as_json: AsJson = False) -> None:
         """Show one dead letter whole; reading it is audited."""
+        from shared import operations
+
         [row] = self._each(service, lambda running: operations.dead_letter(running, number))
         if row is None:
             raise complain(f"{service} has no dead letter {number}; `bandung dead-letters list` shows what there is.")
@@ -123,6 +129,8 @@ class Operations:
 
     def redrive_letter(self, service: OneService, number: Number, as_json: AsJson = False) -> None:
         """Handle a dead letter again."""
+        from shared import operations
+
         [outcome] = self._each(service, lambda running: operations.redrive(running, number))
         show([{"service": service, "id": number, "outcome": outcome}], as_json=as_json, title="Redrive")
         if outcome.startswith("failed"):
@@ -131,6 +139,8 @@ class Operations:
     def _each(
         self, name: str | None, work: Callable[[Running], Coroutine[Any, Any, Any]], *, only_first: bool = False
     ) -> list[Any]:
+        from shared.service import Running
+
         async def inside() -> list[Any]:
             results = []
             for service in self.load(name)[: 1 if only_first else None]:
@@ -169,6 +179,8 @@ async def _guarded(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
 
 def loaded(build: Callable[[Any], Service], settings_class: type[ServiceSettings]) -> Service:
     """A service from the settings of the environment, with logging set up."""
+    from shared.ops import logs
+
     settings = settings_class()
     logs.configure(level=settings.log_level, as_json=settings.log_json)
     return build(settings)
@@ -184,11 +196,15 @@ def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings],
     @app.command("run")
     def run_service() -> None:
         """Run the API with its relay, consumer and scheduler until SIGTERM."""
+        from shared import run as runner
+
         asyncio.run(runner.serve(loaded(build, settings_class)))
 
     @app.command("make-revision", hidden=True)
     def make_revision(message: str) -> None:
         """Write the difference between database and table classes as a new revision (for developers)."""
+        from shared.data import migrate as migrations
+
         service = loaded(build, settings_class)
         url = service.settings.database_url.get_secret_value()
         for path in asyncio.run(migrations.write_revision(url, service.migrations, service.metadata, message)):

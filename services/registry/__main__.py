@@ -1,80 +1,9 @@
-"""`python -m services.registry`: the commands of every service, and the keys that only the command line makes."""
-
-from __future__ import annotations
-
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
-
-import typer
+"""`python -m services.registry`: the commands of every service, and those of registry alone."""
 
 from services.registry.app import build
-from services.registry.commands.keys import revoke_by_client_id
-from services.registry.platform_keys import as_person, ensure_platform_key
+from services.registry.cli import keys
 from services.registry.settings import Settings
-from services.registry.signing import rotate
-from services.registry.tables import KeyRow
-from shared.cli import AsJson, complain, loaded, main, show
-from shared.lifecycle import Refused
-from shared.service import Running
-from shared.web.auth import PLATFORM_ROLES
-
-T = TypeVar("T")
-keys = typer.Typer(name="keys", help="Platform keys and the signing key.", no_args_is_help=True)
-
-
-@keys.command("create")
-def create_key(
-    role: Annotated[str, typer.Option(help="operator or verifier")],
-    client_id: Annotated[str | None, typer.Option(help="Client id; made up when left out")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a platform key; its secret is shown now and never again."""
-    if role not in PLATFORM_ROLES:
-        raise complain(f"The role of a platform key is one of: {', '.join(PLATFORM_ROLES)}.")
-    key = _inside(lambda running: ensure_platform_key(running, role, client_id=client_id))
-    row = {"role": key.role, "client_id": key.client_id, "client_secret": key.client_secret, "status": key.status}
-    show([row], as_json=as_json, title="Platform key")
-
-
-@keys.command("revoke")
-def revoke_key(
-    client_id: Annotated[str, typer.Argument(help="Client id of the key, bdk_...")], as_json: AsJson = False
-) -> None:
-    """Revoke any key; the tokens it has end within 15 minutes."""
-
-    async def work(running: Running) -> KeyRow:
-        async with as_person(running) as tx:
-            return await revoke_by_client_id(tx, client_id)
-
-    try:
-        row = _inside(work)
-    except Refused as refused:
-        raise complain(f"{client_id}: {refused.detail}") from refused
-    show([{"client_id": row.client_id, "role": row.role, "status": row.status}], as_json=as_json, title="Key")
-
-
-@keys.command("rotate-signing-key")
-def rotate_signing_key(as_json: AsJson = False) -> None:
-    """Sign tokens with a new key from now on; the old one is served for another day."""
-
-    async def work(running: Running) -> str:
-        async with running.transactions.background() as tx:
-            return await rotate(tx)
-
-    show([{"kid": _inside(work)}], as_json=as_json, title="Signing key")
-
-
-def _inside(work: Callable[[Running], Awaitable[T]]) -> T:
-    async def inside() -> T:
-        running = Running(loaded(build, Settings))
-        try:
-            return await work(running)
-        finally:
-            await running.close()
-
-    return asyncio.run(inside())
-
+from shared.cli import main
 
 if __name__ == "__main__":
     main(build, Settings, keys)

@@ -131,7 +131,7 @@ class Consumer:
             session_timeout_ms=45_000,
             heartbeat_interval_ms=3_000,
             metadata_max_age_ms=30_000,
-            # not longer: a partition whose records were still in the buffer is not asked until the wait of the others ends
+            # not longer: a partition whose records wait in the buffer is not asked until the wait of the others ends
             fetch_max_wait_ms=500,
         )
         consumer.subscribe([self.prefix + topic for topic in self.handlers.topics], listener=_Positions(self, consumer))

@@ -44,7 +44,7 @@ async def messages(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
 async def first(found: AsyncIterator[dict[str, str]], count: int, about: str = "") -> list[dict[str, str]]:
     """The first messages (that mention something)."""
     chosen: list[dict[str, str]] = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(chosen) < count:
             message = await anext(found)
             chosen += [message] if about in message["data"] else []

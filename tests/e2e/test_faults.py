@@ -166,10 +166,10 @@ async def test_sigterm_closes_open_streams(mortal: System) -> None:
     await mortal.start()
 
 
-async def test_a_second_start_on_the_same_home_ends_at_once_and_harms_nothing(mortal: System) -> None:
-    owner = await World(mortal).registered()
-    before = mortal.local_file.read_text()
-    second = mortal.launch()
+async def test_a_second_start_on_the_same_home_ends_at_once_and_harms_nothing(known: System) -> None:
+    owner = await World(known).registered()
+    before = known.local_file.read_text()
+    second = known.launch()
     try:
         await eventually(lambda: second.poll() is not None)
     finally:
@@ -177,9 +177,9 @@ async def test_a_second_start_on_the_same_home_ends_at_once_and_harms_nothing(mo
             second.kill()
         await asyncio.to_thread(second.wait)
     assert second.returncode != 0
-    assert mortal.local_file.read_text() == before
+    assert known.local_file.read_text() == before
     assert (await owner.need())["status"] == "open"
-    assert "Traceback" not in mortal.tail().rpartition("Ctrl-C ends it.")[2]
+    assert "Traceback" not in known.tail().rpartition("Ctrl-C ends it.")[2]
 
 
 async def test_a_power_cut_loses_nothing_that_was_acknowledged(known: System) -> None:

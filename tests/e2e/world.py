@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.support.system import Caller, System, succeeded
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 RANDOM = secrets.SystemRandom()  # pytest-randomly seeds the other one alike for every test
 
@@ -225,7 +225,7 @@ class Pair:
         return await becomes(self.beneficiary, self.path, status)
 
 
-async def becomes(caller: Caller, path: str, status: str, seconds: float = 15) -> dict[str, Any]:
+async def becomes(caller: Caller, path: str, status: str, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
     """A resource as soon as it has the status."""
 
     async def there() -> dict[str, Any]:

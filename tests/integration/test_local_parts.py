@@ -50,7 +50,7 @@ def parts_in(home: Path, **choices: Any) -> LocalParts:
     return LocalParts(home, **{"durable": False, "say": lambda _line: None, **choices})
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -12,6 +12,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from services.notifications.commands.deliveries import stamp
+from shared.data.database import is_passing
 from shared.events.matching import MatchProposed
 from shared.events.registry import NeedPosted, NeedUpdated
 from shared.web.paging import encode
@@ -158,8 +159,12 @@ async def test_two_sequencers_at_once_leave_no_gap_and_no_double(s):
 
     async def rival() -> None:
         for _ in range(20):
-            async with s.running.transactions.background() as tx:
-                await stamp(tx, 3)
+            try:
+                async with s.running.transactions.background() as tx:
+                    await stamp(tx, 3)
+            except Exception as error:
+                if not is_passing(error):  # the loops of a service try again, too
+                    raise
 
     await asyncio.gather(rival(), rival())
 

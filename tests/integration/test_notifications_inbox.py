@@ -262,7 +262,7 @@ class Stream:
         self.response = response
         self._lines = response.aiter_lines()
 
-    async def next(self, seconds: float = 10.0) -> dict[str, str]:
+    async def next(self, seconds: float = 60.0) -> dict[str, str]:
         """The next message (comments are passed over)."""
         found: dict[str, str] = {}
         async with asyncio.timeout(seconds):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from shared.events.topics import TOPICS
 from shared.messaging.envelope import CloudEvent, Event, short
 from shared.messaging.kafka import admin, ensure_topics, partition_of, stop_bounded
 from shared.ops.clock import Clock
 from shared.ops.ids import new_id
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +58,7 @@ class Foreign:
         self._clock = Clock()
 
     async def __aenter__(self) -> Self:
-        await ensure_topics(self._bootstrap, TOPICS, prefix=self._prefix, replication=1)
+        await eventually(self._made_topics)
         self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all")
         await self._producer.start()
         return self
@@ -65,9 +68,16 @@ class Foreign:
     ) -> None:
         await self._producer.stop()
         if self._cleans:
-            # thousands of left-over partitions would slow down the broker that all tests share
-            async with admin(self._bootstrap) as client:
-                await client.delete_topics([self._prefix + topic.name for topic in TOPICS])
+            # thousands of left-over partitions would slow down the broker that all tests share; a few harm nobody
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with admin(self._bootstrap) as client:
+                    await client.delete_topics([self._prefix + topic.name for topic in TOPICS])
+
+    async def _made_topics(self) -> bool:
+        """A service tries for ever; so does this, for as long as a test may wait."""
+        with contextlib.suppress(KafkaError, TimeoutError):
+            return bool(await ensure_topics(self._bootstrap, TOPICS, prefix=self._prefix, replication=1))
+        return False
 
     async def send(
         self,
@@ -116,7 +126,7 @@ class Foreign:
         self, topic: str, value: bytes | None, *, key: bytes = b"k", headers: list[tuple[str, bytes]] | None = None
     ) -> None:
         """Anything at all."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self._producer.send_and_wait(
                 self._prefix + topic,
                 value,

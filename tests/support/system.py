@@ -165,10 +165,13 @@ class System:
         return known if known and Path(f"/proc/{known}").exists() else None
 
     async def ensure_pids(self) -> None:
-        """Start anew when local.json does not name the living processes (any more)."""
-        self.attach()
-        if None in [self.pid(part) for part in ("bandung", "postgres", "kafka")]:
-            await self.restart()
+        """Wait until local.json names the living processes: after a fault they are others."""
+
+        def named() -> bool:
+            self.attach()
+            return all(self.pid(part) for part in ("bandung", "postgres", "kafka"))
+
+        await eventually(named)
 
     def signal(self, number: signal.Signals, part: str) -> None:
         """A signal to a process of this system, which must be there: a fault that did not happen shows nothing."""
@@ -276,7 +279,7 @@ class System:
 
     async def produce(self, topic: str, value: bytes, *, key: bytes, headers: list[tuple[str, bytes]]) -> None:
         """Write any record, as a faulty partner with direct access could."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             producer = AIOKafkaProducer(bootstrap_servers=self.local["kafka"], acks="all")
             await producer.start()
             try:

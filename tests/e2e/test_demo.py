@@ -1,10 +1,12 @@
-"""`bandung demo` on a running system, as its users call it: cut off, played, played again, red when facts differ."""
+"""`bandung demo` as its users call it: cut off, played, played again, red when facts differ; and the README."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -21,6 +23,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio
 NAMED = {"cotton4", "rett", "sita", "leather_eth", "rice_sur", "rice_guy", "fao_uganda", "hydropower"}
 DEMO_SECONDS = 240
+SHOWN = ("44", "approved", "interested", '"criterion"', '"NeedPosted"', '"MatchProposed"', '"MatchInterestExpressed"')
 
 
 @dataclass
@@ -184,3 +187,24 @@ async def test_an_unknown_story_is_named_with_those_there_are(played: Played) ->
     assert process.returncode == 1
     assert "no story atlantis" in told
     assert "cotton4" in told
+
+
+def walk() -> list[str]:
+    """The shell blocks of the README, in their order."""
+    return re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+async def test_the_walk_of_the_readme_works_as_printed(played: Played) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["bash", "-eu", "-c", "\n".join(walk())],
+        cwd=ROOT,
+        env=os.environ | {"BANDUNG_HOME": str(played.system.home)},
+        capture_output=True,
+        text=True,
+        timeout=DEMO_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(walk()) == 5
+    assert [words for words in SHOWN if words not in done.stdout] == [], done.stdout
