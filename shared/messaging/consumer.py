@@ -40,6 +40,7 @@ SLICE_RECORDS = 500
 POLL_MS = 1_000
 START_SECONDS = 20.0
 POLL_SECONDS = 30.0
+BUFFER_SECONDS = 60.0  # longer than any slice
 COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
 DEAD_LETTER_STREAK = 20
@@ -131,8 +132,7 @@ class Consumer:
             session_timeout_ms=45_000,
             heartbeat_interval_ms=3_000,
             metadata_max_age_ms=30_000,
-            # not longer: a partition whose records wait in the buffer is not asked until the wait of the others ends
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=3_000,  # an idle broker is asked every three seconds; new records come at once
         )
         consumer.subscribe([self.prefix + topic for topic in self.handlers.topics], listener=_Positions(self, consumer))
         try:
@@ -141,6 +141,10 @@ class Consumer:
         except BaseException:
             await stop_bounded(consumer)
             raise
+        # Without this, a slice that takes over 0.1 s lets the next request go out without the partitions that have
+        # records in the buffer, and what comes to those waits until it ends: up to three seconds a hop, seen under
+        # load (private name: the version is pinned).
+        consumer._fetcher._prefetch_backoff = BUFFER_SECONDS  # noqa: SLF001
         return consumer
 
     async def position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:

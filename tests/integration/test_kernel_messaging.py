@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from sqlalchemy import text
 
 from shared.messaging.envelope import CloudEvent
+from shared.messaging.kafka import partition_of
 from tests.support.kafka import read_topic
 from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
 from tests.support.waiting import eventually
@@ -79,6 +82,35 @@ async def test_a_record_delivered_again_has_no_second_effect(parts: Parts) -> No
             last,
         }
         assert len(await records(parts, probe)) == 3
+
+
+async def test_a_partition_whose_records_were_in_the_buffer_gets_its_next_at_once(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        things = [await make(probe, "the consumer runs")]
+        await eventually(lambda: heard(probe, 1))
+        async with probe.running.database.background_session() as session:
+            await session.execute(text("lock table heard"))  # the slice of the next thing does not get on
+            things.append(await make(probe, "is not done with"))
+            while _partition(things[-1]) == _partition(things[1]):
+                things.append(await make(probe, "waits in the buffer"))
+            await eventually(lambda: are_on_kafka(parts, probe, len(things)))
+            since = time.monotonic()
+            await eventually(lambda: time.monotonic() > since + 0.5)  # the client fetches what it can meanwhile
+        await eventually(lambda: heard(probe, len(things)))
+        started = time.monotonic()
+        await probe.client.post(
+            f"/things/{things[-1]}/rename", json={"title": "next"}, headers=probe.as_owner() | {"if-match": "*"}
+        )
+        await eventually(lambda: heard(probe, len(things) + 1))
+        assert time.monotonic() - started < 1.5, "it waited for the other partitions"
+
+
+async def are_on_kafka(parts: Parts, probe: Probe, number: int) -> bool:
+    return len(await records(parts, probe)) == number
+
+
+def _partition(thing_id: str) -> int:
+    return partition_of(thing_id.encode(), TOPIC.partitions)
 
 
 async def produce(
