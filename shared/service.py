@@ -122,7 +122,7 @@ class Running:
         self.transactions = Transactions(
             self.clock,
             service.kernel.audit,
-            self.relay.wake,
+            self._published,
             self.tracing.get_tracer("bandung.work"),
             self.database.request_session,
             self.database.background_session,
@@ -135,6 +135,11 @@ class Running:
         self.stopping = asyncio.Event()
         self.workers: Sequence[Worker] = ()
         self.head = migrate.head(service.migrations)
+
+    def _published(self) -> None:
+        """Something was changed and told, so that something may be due."""
+        self.relay.wake()
+        self.scheduler.wake()
 
     async def prepare(self) -> None:
         """The service's own preparation."""

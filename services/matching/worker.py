@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS = 2.0  # the bell rings for work of this process; this is for what others left
+IDLE_SECONDS = 4.0  # the bell rings for work of this process; this is for what others left
 NEEDS_READ = 50
 MOST_CHANGES = 500
 FLOOD_RECORDS = 1_000

@@ -79,7 +79,7 @@ def _tasks(parts: Parts, settings: Settings) -> list[Task]:
         return await purge_deliveries(tx, timedelta(days=settings.delivery_retention_days))
 
     return [
-        Task("tell dead letters", letters),
+        Task("tell dead letters", letters, idle_seconds=4),  # nothing is published when one is buried
         Task("disable failing webhooks", failing, 60),
         Task("purge deliveries", old, 600),
     ]

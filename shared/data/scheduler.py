@@ -29,12 +29,14 @@ MOST_BATCHES = 50
 class Task:
     """`run` does one small batch in the transaction it is given and returns how many rows it moved.
 
-    It is called again at once while it returns more than zero, else after `every_seconds`.
+    It is called again at once while it returns more than zero, else after `every_seconds`; where nothing happens
+    after `idle_seconds`.
     """
 
     name: str
     run: Callable[[Any], Awaitable[int]]
     every_seconds: float = 4.0
+    idle_seconds: float = 12.0
 
 
 @dataclass
@@ -45,8 +47,13 @@ class Scheduler:
     leading: asyncio.Event
     transaction: Callable[[], AbstractAsyncContextManager[Any]]
     fault: Fault = field(default_factory=lambda: Fault("scheduler"))
-    _due: dict[str, float] = field(default_factory=dict)
+    _ran: dict[str, float] = field(default_factory=dict)
+    _wait: dict[str, float] = field(default_factory=dict)
     _failing: dict[str, str] = field(default_factory=dict)
+
+    def wake(self) -> None:
+        """Something was changed in this process, so that something may be due."""
+        self._wait.clear()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; a failing task is tried again at its next turn."""
@@ -62,11 +69,19 @@ class Scheduler:
     async def _turn(self, stop: asyncio.Event) -> None:
         now = asyncio.get_running_loop().time()
         for task in self.tasks:
-            if stop.is_set() or self._due.get(task.name, 0.0) > now:
+            ran = self._ran.get(task.name)
+            if stop.is_set() or (ran is not None and now < ran + self._wait.get(task.name, task.every_seconds)):
                 continue
-            moved = await self._batches(task, stop)
-            wait = min(task.every_seconds, RETRY_SECONDS) if moved is None else task.every_seconds
-            self._due[task.name] = 0.0 if moved else now + wait
+            self._ran[task.name] = now
+            self._wait[task.name] = self._wait_after(task, await self._batches(task, stop))
+
+    def _wait_after(self, task: Task, moved: int | None) -> float:
+        if moved:
+            return 0.0
+        if moved is None:
+            return min(task.every_seconds, RETRY_SECONDS)
+        longest = max(task.every_seconds, task.idle_seconds)
+        return min(longest, 2 * self._wait[task.name]) if self._wait.get(task.name) else task.every_seconds
 
     async def _batches(self, task: Task, stop: asyncio.Event) -> int | None:
         """Batch after batch while there are due rows, but not for ever: other tasks want their turn."""

@@ -41,6 +41,7 @@ POLL_MS = 1_000
 START_SECONDS = 20.0
 POLL_SECONDS = 30.0
 BUFFER_SECONDS = 60.0  # longer than any slice
+LOOK_SECONDS = 1.0
 COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
 DEAD_LETTER_STREAK = 20
@@ -88,6 +89,7 @@ class Consumer:
     _cluster: str = ""
     _unpositioned: bool = False
     _committed_at: float = 0.0
+    _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _offsets: dict[TopicPartition, int] = field(default_factory=dict)
     _streaks: dict[TopicPartition, int] = field(default_factory=dict)
     _attempt: int = 0
@@ -122,6 +124,7 @@ class Consumer:
         self._cluster = await cluster_id(self.bootstrap)
         self._lanes.clear()
         self._offsets.clear()
+        self._committed = {}
         self._unpositioned = False
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap,
@@ -141,10 +144,7 @@ class Consumer:
         except BaseException:
             await stop_bounded(consumer)
             raise
-        # Without this, a slice that takes over 0.1 s lets the next request go out without the partitions that have
-        # records in the buffer, and what comes to those waits until it ends: up to three seconds a hop, seen under
-        # load (private name: the version is pinned).
-        consumer._fetcher._prefetch_backoff = BUFFER_SECONDS  # noqa: SLF001
+        _tune(consumer)
         return consumer
 
     async def position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
@@ -319,11 +319,12 @@ class Consumer:
         """Tells Kafka for the sake of lag tools only; the truth is in the database."""
         now = asyncio.get_running_loop().time()
         offsets = {tp: offset for tp, offset in self._offsets.items() if tp in consumer.assignment()}
-        if not offsets or now - self._committed_at < COMMIT_EVERY_SECONDS:
+        if not offsets or offsets == self._committed or now - self._committed_at < COMMIT_EVERY_SECONDS:
             return
         self._committed_at = now
         async with asyncio.timeout(COMMIT_SECONDS):
             await consumer.commit(offsets)
+        self._committed = offsets
 
 
 class _Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -335,6 +336,18 @@ class _Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         await self._consumer.position(self._client, assigned)
+
+
+def _tune(consumer: AIOKafkaConsumer) -> None:
+    """Two settings that the client does not offer (private names: the version is pinned).
+
+    By default a slice that takes over 0.1 s lets the next request go out without the partitions that have records in
+    the buffer, and what comes to those waits until it ends: up to three seconds a hop, seen under load. And its loop,
+    which is woken by whatever concerns it, looks around five times a second all the same.
+    """
+    fetcher = consumer._fetcher  # noqa: SLF001
+    fetcher._prefetch_backoff = BUFFER_SECONDS  # noqa: SLF001
+    fetcher._fetcher_timeout = LOOK_SECONDS  # noqa: SLF001
 
 
 def _backoff(failures: int) -> float:
