@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ STOP_SECONDS = 0.5
 PROBE_SECONDS = 2.0
 _DAY_MS = 24 * 3600 * 1000
 _TOPIC_EXISTS = 36
+_API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)  # size, ApiVersions, version 0, correlation, no client id
 
 Cleanup = Literal["keep", "compact", "delete"]
 
@@ -79,18 +81,27 @@ class Broker:
     fault: Fault = field(default_factory=lambda: Fault("kafka"))
 
     async def probe(self) -> None:
-        """Opens and closes a connection to the first address that answers."""
+        """Asks one address after the other until one answers."""
         for address in self.bootstrap.split(","):
-            host, _, port = address.strip().rpartition(":")
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
-                    _, writer = await asyncio.open_connection(host, int(port))
-            except (OSError, TimeoutError, ValueError):
+                    await _greet(address.strip())
+            except (OSError, EOFError, TimeoutError, ValueError):
                 continue
-            writer.close()
             self.fault.clear()
             return
         self.fault.report(f"no broker reachable at {self.bootstrap}")
+
+
+async def _greet(address: str) -> None:
+    """Asks which versions a broker speaks: a frozen one still takes connections, but answers nothing."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(_API_VERSIONS)
+        await reader.readexactly(4)
+    finally:
+        writer.close()
 
 
 async def cluster_id(bootstrap: str) -> str:
