@@ -113,7 +113,7 @@ class Postgres:
             "port": self.port,
             "unix_socket_directories": "",
             "max_connections": 200,
-            "shared_buffers": "64MB",
+            "shared_buffers": "32MB",
             "fsync": durable,
             "synchronous_commit": durable,
             "full_page_writes": durable,
