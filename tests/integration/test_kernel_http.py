@@ -209,6 +209,19 @@ async def test_a_key_belongs_to_one_request_and_one_subject(probe: Probe) -> Non
     assert (await probe.client.post("/things", json={"title": "b"}, headers=stranger)).status_code == 201
 
 
+async def test_a_key_is_forgotten_after_24_hours(probe: Probe) -> None:
+    headers = probe.as_owner(sub="key:old") | {"idempotency-key": "k-5"}
+    answers = []
+    for hours in ("0 hours", "23 hours 59 minutes", "1 minute"):
+        await probe.rows_committed(f"update idempotency set at = at - interval '{hours}' where sub = 'key:old'")  # noqa: S608 (our own)
+        answers.append(await probe.client.post("/things", json={"title": "a"}, headers=headers))
+    first, replayed, anew = answers
+    assert replayed.json()["id"] == first.json()["id"]
+    assert anew.status_code == 201
+    assert anew.json()["id"] != first.json()["id"]
+    assert "idempotency-replayed" not in anew.headers
+
+
 async def test_refusals_are_not_kept(probe: Probe) -> None:
     headers = probe.as_owner(sub="key:refused") | {"idempotency-key": "k-3"}
     failing = {"title": "a", "fail_after_write": True}
