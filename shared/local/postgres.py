@@ -146,9 +146,11 @@ class Postgres:
             )
 
     async def _initialise(self, programs: Path, account: Account | None) -> None:
-        """Make the data folder beside its place: a start cut short leaves none by halves."""
-        half = self._data.with_name("postgres.half")
-        shutil.rmtree(half, ignore_errors=True)
+        """Make the data folder beside its place: a start cut short leaves none by halves.
+
+        Under a name of its own, as the program of such a start may still be writing.
+        """
+        half = self._data.with_name(f"postgres.half-{secrets.token_hex(4)}")
         half.mkdir(mode=0o700)
         if account:
             os.chown(half, *account)
@@ -160,6 +162,8 @@ class Postgres:
         with suppress(FileNotFoundError):
             self._data.rmdir()
         half.rename(self._data)
+        for older in self._home.glob("postgres.half-*"):
+            shutil.rmtree(older, ignore_errors=True)
 
     async def _initdb(self, programs: Path, half: Path, account: Account | None, password: str) -> None:
         child = Child("initdb", self._home, signal.SIGTERM)
