@@ -62,12 +62,27 @@ async def stop_bounded(client: Any) -> None:  # noqa: ANN401 (any aiokafka clien
     await close_hard(client)
 
 
+_OWN_TASKS = (
+    ("_sender", "_sender_task"),
+    ("_fetcher", "_fetch_task"),
+    ("_coordinator", "_coordination_task"),
+    ("_coordinator", "_heartbeat_task"),
+    ("_coordinator", "_commit_refresh_task"),
+    ("_coordinator", "_reset_committed_task"),
+)
+
+
 async def close_hard(client: Any) -> None:  # noqa: ANN401
-    """Closes the sockets of a client that would not stop (private names: the version is pinned)."""
-    sender = getattr(client, "_sender", None)
-    task = getattr(sender, "_sender_task", None)
-    if task is not None:
+    """Ends the tasks and closes the sockets of a client that would not stop (private names: the version is pinned).
+
+    A fetcher that is left alone connects again and asks for ever; of a deleted topic without a pause.
+    """
+    tasks = [getattr(getattr(client, part, None), name, None) for part, name in _OWN_TASKS]
+    running = [task for task in (*tasks, *getattr(getattr(client, "_fetcher", None), "_pending_tasks", ())) if task]
+    for task in running:
         task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=STOP_SECONDS)
     with contextlib.suppress(Exception):
         async with asyncio.timeout(STOP_SECONDS):
             await client._client.close()  # noqa: SLF001

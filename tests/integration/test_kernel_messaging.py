@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sqlalchemy import text
 
 from shared.messaging.envelope import CloudEvent
-from shared.messaging.kafka import partition_of
+from shared.messaging.kafka import partition_of, stop_bounded
 from tests.support.kafka import read_topic
 from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
 from tests.support.waiting import eventually
@@ -103,6 +103,23 @@ async def test_a_partition_whose_records_were_in_the_buffer_gets_its_next_at_onc
         )
         await eventually(lambda: heard(probe, len(things) + 1))
         assert time.monotonic() - started < 1.5, "it waited for the other partitions"
+
+
+async def test_a_client_that_would_not_stop_leaves_nothing_behind(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "makes the topic")
+        await eventually(lambda: heard(probe, 1))
+        before = asyncio.all_tasks()
+        topic = probe.running.settings.topic_prefix + TOPIC.name
+        client = AIOKafkaConsumer(topic, bootstrap_servers=parts.bootstrap, group_id=f"{topic}-stranger")
+        await client.start()
+        mine = asyncio.all_tasks() - before
+        assert len(mine) >= 3, "the client has tasks of its own"
+        monkeypatch.setattr(client._coordinator, "close", asyncio.Event().wait)  # as with a broker that is silent
+        await stop_bounded(client)
+        await eventually(lambda: all(task.done() for task in mine))
 
 
 async def are_on_kafka(parts: Parts, probe: Probe, number: int) -> bool:
