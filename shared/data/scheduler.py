@@ -52,11 +52,15 @@ class Scheduler:
     _failing: dict[str, str] = field(default_factory=dict)
 
     def wake(self) -> None:
-        """Something was changed in this process, so that something may be due."""
-        self._wait.clear()
+        """Something was changed in this process, so that something may be due: nobody waits longer than usual.
+
+        A task that failed keeps its shorter wait: it would not be tried again before its next turn otherwise.
+        """
+        usual = {task.name: task.every_seconds for task in self.tasks}
+        self._wait = {name: wait for name, wait in self._wait.items() if wait < usual[name]}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; a failing task is tried again at its next turn."""
+        """Until `stop` is set; a failing task is tried again after RETRY_SECONDS, or sooner at its next turn."""
         while not stop.is_set():
             if self.leading.is_set():
                 await self._turn(stop)
