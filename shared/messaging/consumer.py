@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.data.database import is_passing
 from shared.messaging import inbox
 from shared.messaging.envelope import CloudEvent
 from shared.messaging.kafka import cluster_id, stop_bounded
+from shared.messaging.subscription import START_SECONDS, started
 from shared.ops.faults import Fault
 from shared.ops.telemetry import span
 
@@ -38,10 +39,7 @@ log = structlog.get_logger(__name__)
 
 SLICE_RECORDS = 500
 POLL_MS = 1_000
-START_SECONDS = 20.0
 POLL_SECONDS = 30.0
-BUFFER_SECONDS = 60.0  # longer than any slice
-LOOK_SECONDS = 1.0
 COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
 DEAD_LETTER_STREAK = 20
@@ -60,7 +58,6 @@ class _Lane:
     """One assigned partition."""
 
     failures: int = 0
-    dead_streak: int = 0
     resume_at: float = 0.0
     stopped: bool = False
 
@@ -88,6 +85,7 @@ class Consumer:
     _lanes: dict[TopicPartition, _Lane] = field(default_factory=dict)
     _cluster: str = ""
     _unpositioned: bool = False
+    _assignments: int = 0
     _committed_at: float = 0.0
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _offsets: dict[TopicPartition, int] = field(default_factory=dict)
@@ -126,28 +124,16 @@ class Consumer:
         self._offsets.clear()
         self._committed = {}
         self._unpositioned = False
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            group_id=self.prefix + self.group,
-            group_instance_id=f"{self.prefix}{self.group}-{self.slot}",  # a restarted member waits 0.1 s, not a session
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=45_000,
-            heartbeat_interval_ms=3_000,
-            metadata_max_age_ms=30_000,
-            fetch_max_wait_ms=3_000,  # an idle broker is asked every three seconds; new records come at once
+        return await started(
+            self.bootstrap,
+            group=self.prefix + self.group,
+            slot=self.slot,
+            topics=[self.prefix + topic for topic in self.handlers.topics],
+            assigned=self._position,
+            revoked=self._forget,
         )
-        consumer.subscribe([self.prefix + topic for topic in self.handlers.topics], listener=_Positions(self, consumer))
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await consumer.start()
-        except BaseException:
-            await stop_bounded(consumer)
-            raise
-        _tune(consumer)
-        return consumer
 
-    async def position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
+    async def _position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
         """Seeks each assigned partition to where the database says; called on every assignment."""
         try:
             async with self.session() as session:
@@ -159,13 +145,13 @@ class Consumer:
             self.fault.report(f"positions unreadable: {type(error).__name__} {error}"[:200])
             return
         for tp in assigned:
-            # the dead-letter budget outlives a rebuild, or every broker blip would bury twenty more
-            self._lanes[tp] = _Lane(dead_streak=self._streaks.get(tp, 0))
+            self._lanes[tp] = _Lane()
             # what retention has taken away is not behind us, or the lag would never end
             self._offsets[tp] = max(known.get((tp.topic, tp.partition), 0), first[tp])
             consumer.seek(tp, self._offsets[tp])
+        self._assignments += 1
 
-    def forget(self, revoked: Sequence[TopicPartition]) -> None:
+    def _forget(self, revoked: Sequence[TopicPartition]) -> None:
         """These partitions are somebody else's now."""
         for tp in revoked:
             self._lanes.pop(tp, None)
@@ -174,6 +160,7 @@ class Consumer:
     async def _consume(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
         self._advanced_at = asyncio.get_running_loop().time()
         while not stop.is_set():
+            assignments = self._assignments
             async with asyncio.timeout(POLL_SECONDS):
                 polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=SLICE_RECORDS * 6)
             self.kafka_fault.clear()
@@ -183,17 +170,32 @@ class Consumer:
             if not any(lane.failures for lane in self._lanes.values()):
                 self.fault.clear()
             for tp, records in polled.items():
-                for start in range(0, len(records), SLICE_RECORDS):
-                    if not await self._work(consumer, tp, records[start : start + SLICE_RECORDS]):
-                        break
+                await self._work_off(consumer, tp, records, assignments)
             self._resume(consumer)
             self._measure(consumer)
             self._watch(consumer, advanced=bool(polled))
             await self._commit(consumer)
 
+    async def _work_off(
+        self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record], assignments: int
+    ) -> None:
+        """Slice by slice, unless the position was sought after the poll began.
+
+        What was read before that comes from where Kafka thinks we are. Ahead of a restored database, it would move
+        the position past what that has not seen; so it is read again, from where the database is.
+        """
+        for start in range(0, len(records), SLICE_RECORDS):
+            if tp not in self._lanes:  # not sought yet, or somebody else's now
+                return
+            if assignments != self._assignments:
+                consumer.seek(tp, self._offsets[tp])
+                return
+            if not await self._work(consumer, tp, records[start : start + SLICE_RECORDS]):
+                return
+
     async def _work(self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record]) -> bool:
         """Whether the slice was dealt with; if not, the partition is set back and paused."""
-        lane = self._lanes.setdefault(tp, _Lane())
+        lane = self._lanes[tp]
         done = await self._slice(tp, records, lane)
         if done == len(records):
             lane.failures = 0
@@ -213,7 +215,7 @@ class Consumer:
                 self._passing(error)
                 return 0
         else:
-            self._recovered(tp, lane)
+            self._recovered(tp)
             return len(records)
         return await self._one_by_one(tp, records, lane)
 
@@ -221,7 +223,7 @@ class Consumer:
         for done, record in enumerate(records):
             try:
                 await self._handle(tp, [record])
-                self._recovered(tp, lane)
+                self._recovered(tp)
             except Exception as error:  # noqa: BLE001 (classified here)
                 if is_passing(error) or not await self._bury(tp, record, error, lane):
                     self._passing(error)
@@ -258,7 +260,8 @@ class Consumer:
 
     async def _bury(self, tp: TopicPartition, record: Record, error: Exception, lane: _Lane) -> bool:
         """Whether the record is now a dead letter; False when the budget of its partition is used up."""
-        if lane.dead_streak >= DEAD_LETTER_STREAK:
+        # counted beside the lanes: it outlives a rebuild, or every broker blip would bury twenty more
+        if self._streaks.get(tp, 0) >= DEAD_LETTER_STREAK:
             lane.stopped = True
             self.limit_fault.report(
                 f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200]
@@ -269,15 +272,13 @@ class Consumer:
             await inbox.bury(session, self.tables, self._cluster, record, repr(error), self.transactions.clock.real())
             await inbox.save_position(session, self.tables, self._cluster, tp.topic, tp.partition, record.offset + 1)
             await session.commit()
-        lane.dead_streak += 1
-        self._streaks[tp] = lane.dead_streak
+        self._streaks[tp] = self._streaks.get(tp, 0) + 1
         self._offsets[tp] = record.offset + 1
         self.metrics.handled.labels("dead_letter").inc()
         return True
 
-    def _recovered(self, tp: TopicPartition, lane: _Lane) -> None:
+    def _recovered(self, tp: TopicPartition) -> None:
         """A record of this partition was handled, so its budget is whole again."""
-        lane.dead_streak = 0
         if self._streaks.pop(tp, None) and not any(lane.stopped for lane in self._lanes.values()):
             self.limit_fault.clear()
 
@@ -325,29 +326,6 @@ class Consumer:
         async with asyncio.timeout(COMMIT_SECONDS):
             await consumer.commit(offsets)
         self._committed = offsets
-
-
-class _Positions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    def __init__(self, consumer: Consumer, client: AIOKafkaConsumer) -> None:
-        self._consumer, self._client = consumer, client
-
-    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        self._consumer.forget(revoked)  # positions are in the database already
-
-    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        await self._consumer.position(self._client, assigned)
-
-
-def _tune(consumer: AIOKafkaConsumer) -> None:
-    """Two settings that the client does not offer (private names: the version is pinned).
-
-    By default a slice that takes over 0.1 s lets the next request go out without the partitions that have records in
-    the buffer, and what comes to those waits until it ends: up to three seconds a hop, seen under load. And its loop,
-    which is woken by whatever concerns it, looks around five times a second all the same.
-    """
-    fetcher = consumer._fetcher  # noqa: SLF001
-    fetcher._prefetch_backoff = BUFFER_SECONDS  # noqa: SLF001
-    fetcher._fetcher_timeout = LOOK_SECONDS  # noqa: SLF001
 
 
 def _backoff(failures: int) -> float:

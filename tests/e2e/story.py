@@ -16,6 +16,7 @@ from tests.e2e.world import (
     direct_body,
     due_diligence,
     get_ok,
+    moment,
     need_body,
     today,
 )
@@ -248,7 +249,8 @@ class Story:
             return list(page["items"])
 
         items = await eventually(whole)
-        assert [item["time"] for item in items] == sorted(item["time"] for item in items)
+        times = [moment(item["time"]) for item in items]
+        assert times == sorted(times)
         assert len(items) == len(event_ids)
         return {"thread": [item["event_id"] for item in items]}
 

@@ -90,7 +90,8 @@ async def test_newest_first_and_once_each(world: World) -> None:
     pair = await (await world.proposed()).opened()
     await pair.provider.told("ProjectOpened")
     found = await pair.provider.inbox()
-    assert [e["created_at"] for e in found] == sorted((e["created_at"] for e in found), reverse=True)
+    made = [moment(e["created_at"]) for e in found]
+    assert made == sorted(made, reverse=True)
     assert len({e["event_id"] for e in found}) == len(found)
 
 

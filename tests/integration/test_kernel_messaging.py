@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -11,8 +12,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sqlalchemy import text
 
+from shared.data.database import direct_connection
 from shared.messaging.envelope import CloudEvent
-from shared.messaging.kafka import partition_of, stop_bounded
+from shared.messaging.kafka import admin, partition_of, stop_bounded
 from tests.support.kafka import read_topic
 from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
 from tests.support.waiting import eventually
@@ -98,11 +100,50 @@ async def test_a_partition_whose_records_were_in_the_buffer_gets_its_next_at_onc
             await eventually(lambda: time.monotonic() > since + 0.5)  # the client fetches what it can meanwhile
         await eventually(lambda: heard(probe, len(things)))
         started = time.monotonic()
-        await probe.client.post(
-            f"/things/{things[-1]}/rename", json={"title": "next"}, headers=probe.as_owner() | {"if-match": "*"}
-        )
+        await rename(probe, things[-1])
         await eventually(lambda: heard(probe, len(things) + 1))
         assert time.monotonic() - started < 1.5, "it waited for the other partitions"
+
+
+async def test_a_restored_database_is_told_what_it_lacks_in_order(parts: Parts) -> None:
+    """Though Kafka has offsets of its own, further on, and finding out where to begin takes a while."""
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        thing = await make(probe, "told before", 3)
+        await eventually(lambda: heard(probe, 3))
+        await eventually(lambda: committed(parts, probe, 3))
+    async with direct_connection(url, "restore") as restore:
+        for table in ("heard", "inbox", "consumer_positions"):
+            await restore.execute(f"delete from {table}")  # noqa: S608 (three names)
+        async with restore.transaction():
+            await restore.execute("lock table consumer_positions")
+            stack = AsyncExitStack()
+            probe = await stack.enter_async_context(running_probe(parts, url=url, prefix=prefix))
+            await rename(probe, thing)
+            await eventually(lambda: are_on_kafka(parts, probe, 4))
+            since = time.monotonic()
+            await eventually(lambda: time.monotonic() > since + 1)  # the client reads from Kafka's own offset
+            waiting = "select count(*) from pg_locks where relation = 'consumer_positions'::regclass and not granted"
+            assert await restore.fetchval(waiting) > 0, "nobody asks where to begin"
+    async with stack:
+        await eventually(lambda: heard(probe, 4))
+        told = await probe.rows("select sequence from heard order by ctid")
+        assert [row.sequence for row in told] == [f"0001-{n:010d}" for n in range(1, 5)]
+
+
+async def committed(parts: Parts, probe: Probe, offset: int) -> bool:
+    """Whether Kafka's own offset of the group has come that far."""
+    consumer = probe.running.consumer
+    async with admin(parts.bootstrap) as client:
+        offsets = await client.list_consumer_group_offsets(consumer.prefix + consumer.group)
+    return offset in [each.offset for each in offsets.values()]
+
+
+async def rename(probe: Probe, thing_id: str) -> None:
+    answer = await probe.client.post(
+        f"/things/{thing_id}/rename", json={"title": "next"}, headers=probe.as_owner() | {"if-match": "*"}
+    )
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_client_that_would_not_stop_leaves_nothing_behind(
