@@ -20,6 +20,7 @@ from shared.data.idempotency import Replays, idempotency_table
 from shared.data.scheduler import Scheduler, Task
 from shared.messaging import inbox
 from shared.messaging.consumer import Consumer
+from shared.messaging.delivery import Delivery
 from shared.messaging.handlers import Handlers
 from shared.messaging.kafka import Broker, ensure_topics
 from shared.messaging.outbox import Source, outbox_tables
@@ -178,12 +179,15 @@ class Running:
             bootstrap=self.settings.kafka_bootstrap,
             group=f"bandung.{self.settings.instance}.{self.service.name}",
             prefix=self.settings.topic_prefix,
-            handlers=self.service.handlers,
-            tables=self.service.kernel.inbox,
-            transactions=self.transactions,
-            session=self.database.background_session,
-            metrics=self.metrics,
-            tracer=self.tracing.get_tracer("bandung.consumer"),
+            delivery=Delivery(
+                self.service.handlers,
+                self.service.kernel.inbox,
+                self.transactions,
+                self.database.background_session,
+                self.metrics,
+                self.tracing.get_tracer("bandung.consumer"),
+            ),
+            lag_gauge=self.metrics.lag,
             ensure_topics=self.ensure_topics,
             broker_away=lambda: self.broker.fault.since is not None,
             slot=self.settings.replica,

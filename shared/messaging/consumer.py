@@ -1,8 +1,7 @@
 """The consumer loop: every event has its effect once, in order per key, whatever breaks in between.
 
-One transaction per slice of a partition holds the inbox rows, the handlers' effects, their outbox rows and the
-position in the log. A fault of the infrastructure is tried again for ever; a record that cannot be handled is
-found by replaying its slice one by one, and buried alone.
+Slices of a partition are delivered in one transaction each. A fault of the infrastructure is tried again for ever; a
+record that cannot be handled is found by replaying its slice one by one, and buried alone.
 """
 
 from __future__ import annotations
@@ -10,30 +9,23 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.data.database import is_passing
-from shared.messaging import inbox
-from shared.messaging.envelope import CloudEvent
 from shared.messaging.kafka import cluster_id, stop_bounded
 from shared.messaging.subscription import START_SECONDS, started
 from shared.ops.faults import Fault
-from shared.ops.telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from opentelemetry.trace import Tracer
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from prometheus_client import Gauge
 
-    from shared.messaging.handlers import Handlers
-    from shared.messaging.inbox import InboxTables
-    from shared.messaging.transaction import Transactions, Tx
-    from shared.ops.telemetry import Metrics
+    from shared.messaging.delivery import Delivery, Record
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +37,6 @@ COMMIT_SECONDS = 2.0
 DEAD_LETTER_STREAK = 20
 WATCHDOG_SECONDS = 60.0
 BACKOFF_SECONDS = (0.2, 10.0)
-
-Record = Any  # aiokafka's ConsumerRecord[bytes, bytes]
 
 
 class MustRebuild(Exception):  # noqa: N818
@@ -69,12 +59,8 @@ class Consumer:
     bootstrap: str
     group: str
     prefix: str
-    handlers: Handlers
-    tables: InboxTables
-    transactions: Transactions
-    session: Callable[[], AsyncSession]
-    metrics: Metrics
-    tracer: Tracer
+    delivery: Delivery
+    lag_gauge: Gauge
     ensure_topics: Callable[[], Awaitable[object]]
     broker_away: Callable[[], bool]
     slot: str = "0"
@@ -96,7 +82,7 @@ class Consumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; a new client after every fault, since they cannot be restarted."""
-        while not stop.is_set() and self.handlers.topics:
+        while not stop.is_set() and self.delivery.handlers.topics:
             consumer: AIOKafkaConsumer | None = None
             try:
                 consumer = await self._started()
@@ -128,7 +114,7 @@ class Consumer:
             self.bootstrap,
             group=self.prefix + self.group,
             slot=self.slot,
-            topics=[self.prefix + topic for topic in self.handlers.topics],
+            topics=[self.prefix + topic for topic in self.delivery.handlers.topics],
             assigned=self._position,
             revoked=self._forget,
         )
@@ -136,8 +122,7 @@ class Consumer:
     async def _position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
         """Seeks each assigned partition to where the database says; called on every assignment."""
         try:
-            async with self.session() as session:
-                known = await inbox.positions(session, self.tables, self._cluster)
+            known = await self.delivery.positions(self._cluster)
             async with asyncio.timeout(START_SECONDS):
                 first = await consumer.beginning_offsets(list(assigned))
         except Exception as error:  # noqa: BLE001 (the listener must not raise: aiokafka would read on from Kafka's own offsets)
@@ -231,32 +216,7 @@ class Consumer:
         return len(records)
 
     async def _handle(self, tp: TopicPartition, records: Sequence[Record]) -> None:
-        """One transaction: inbox, effects in offset order, outbox, position."""
-        known = [(CloudEvent.from_record(record.headers, record.value)) for record in records]
-        read = [(event, self.handlers.read(event)) for event in known]
-        works: list[Tx] = []
-        async with self.session() as session:
-            wanted = [event for event, found in read if found is not None]
-            fresh = await inbox.take(session, self.tables, wanted, self.transactions.clock.real())
-            for event, found in read:
-                if found is not None and (event.source, event.id) in fresh:
-                    fresh.discard((event.source, event.id))
-                    works.append(await self._effect(session, event, *found))
-            await inbox.save_position(
-                session, self.tables, self._cluster, tp.topic, tp.partition, records[-1].offset + 1
-            )
-            await session.commit()
-        self._offsets[tp] = records[-1].offset + 1
-        self._count(len(works), len(records) - len(wanted), len(wanted) - len(works))
-        for tx in works:
-            tx.committed()
-
-    async def _effect(self, session: AsyncSession, event: CloudEvent, typed: Any, handler: Any) -> Tx:  # noqa: ANN401
-        tx = self.transactions.delivery(session, event)
-        with span(self.tracer, f"handle {event.type}", event.traceparent, event_id=str(event.id)):
-            await handler(tx, typed)
-            await tx.flush()
-        return tx
+        self._offsets[tp] = await self.delivery.handle(self._cluster, tp, records)
 
     async def _bury(self, tp: TopicPartition, record: Record, error: Exception, lane: _Lane) -> bool:
         """Whether the record is now a dead letter; False when the budget of its partition is used up."""
@@ -267,14 +227,8 @@ class Consumer:
                 f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200]
             )
             return False
-        log.error("dead_letter", topic=tp.topic, partition=tp.partition, offset=record.offset, error=repr(error)[:500])
-        async with self.session() as session:
-            await inbox.bury(session, self.tables, self._cluster, record, repr(error), self.transactions.clock.real())
-            await inbox.save_position(session, self.tables, self._cluster, tp.topic, tp.partition, record.offset + 1)
-            await session.commit()
+        self._offsets[tp] = await self.delivery.bury(self._cluster, tp, record, error)
         self._streaks[tp] = self._streaks.get(tp, 0) + 1
-        self._offsets[tp] = record.offset + 1
-        self.metrics.handled.labels("dead_letter").inc()
         return True
 
     def _recovered(self, tp: TopicPartition) -> None:
@@ -298,11 +252,6 @@ class Consumer:
         if self.limit_fault.since is None:
             self.fault.report(f"{type(error).__name__}: {error}"[:200])
 
-    def _count(self, handled: int, skipped: int, repeated: int) -> None:
-        for outcome, number in (("handled", handled), ("skipped", skipped), ("repeated", repeated)):
-            if number:
-                self.metrics.handled.labels(outcome).inc(number)
-
     def _resume(self, consumer: AIOKafkaConsumer) -> None:
         now = asyncio.get_running_loop().time()
         assigned = consumer.assignment()
@@ -314,7 +263,7 @@ class Consumer:
     def _measure(self, consumer: AIOKafkaConsumer) -> None:
         ends = {tp: consumer.highwater(tp) for tp in consumer.assignment()}
         self.lag = sum(max(0, end - self._offsets.get(tp, end)) for tp, end in ends.items() if end is not None)
-        self.metrics.lag.set(self.lag)
+        self.lag_gauge.set(self.lag)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         """Tells Kafka for the sake of lag tools only; the truth is in the database."""
