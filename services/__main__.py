@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services import SERVICES
+from services.home import ENVIRONMENT_FILE
 from shared import __version__
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def home() -> Path:
 def use_embedded_environment() -> None:
     """Takes over what `bandung up` wrote for this home, unless the environment says otherwise."""
     with contextlib.suppress(OSError, ValueError):
-        for variable, value in json.loads((home() / "environment.json").read_text()).items():
+        for variable, value in json.loads((home() / ENVIRONMENT_FILE).read_text()).items():
             os.environ.setdefault(variable, value)
 
 

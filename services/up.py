@@ -22,6 +22,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services import SERVICES
+from services.home import ENVIRONMENT_FILE, environment_document, local_document, write_private
 from shared.local.children import supervise
 from shared.local.errors import LocalPartError
 from shared.local.parts import LocalParts
@@ -36,7 +37,6 @@ NAMES = ("console", *SERVICES)
 PLATFORM_ROLES = ("operator", "verifier")
 DEFAULT_KAFKA_PORT = 9092
 READY_SECONDS = 60.0
-ENVIRONMENT_FILE = "environment.json"
 
 
 class UpSettings(BaseSettings):
@@ -118,7 +118,7 @@ async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
         def changed(line: str) -> None:
             system.say(line)
             if system.started:  # a part that was started again has another pid
-                write_private(system.local_json, local_document(system, parts))
+                write_local(system, parts)
 
         watchers = [asyncio.create_task(supervise(part, changed)) for part in parts.running]
         try:
@@ -171,7 +171,7 @@ async def start_services(system: Up, parts: LocalParts) -> None:
         raise LocalPartError(f"{error}. Move the ports with BANDUNG_PORTS=8000,8001,8002,8003,8004") from error
     system.keys = await platform_keys(system)
     await ready(system)
-    write_private(system.local_json, local_document(system, parts))
+    write_local(system, parts)
     write_private(system.settings.home / ENVIRONMENT_FILE, environment_document(services))
     system.say(banner(system))
 
@@ -263,35 +263,18 @@ async def ready(system: Up) -> None:
         await asyncio.sleep(0.02)
 
 
-def local_document(system: Up, parts: LocalParts) -> dict[str, Any]:
-    """The content of `local.json` (contract, sections 0 and 18)."""
-    return {
-        "instance": system.settings.instance,
-        "endpoints": system.settings.endpoints,
-        "kafka": bootstrap(system.settings, parts),
-        "keys": system.keys,
-        "started_at": system.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "pids": {"bandung": os.getpid()} | {part.name.lower().removesuffix("ql"): part.pid for part in parts.running},
-    }
-
-
-def environment_document(services: list[Service]) -> dict[str, str]:
-    """Settings by which the other commands find this system's databases; as secret as the home itself."""
-    shared = {"BANDUNG_KAFKA_BOOTSTRAP": services[0].settings.kafka_bootstrap, "BANDUNG_EMBEDDED": "true"}
-    own = {f"{s.name.upper()}_DATABASE_URL": s.settings.database_url.get_secret_value() for s in services}
-    ports = {f"{s.name.upper()}_PORT": str(s.settings.listen_port) for s in services}
-    issuer = {"BANDUNG_ISSUER": services[0].settings.issuer, "BANDUNG_INSTANCE": services[0].settings.instance}
-    return shared | own | ports | issuer
-
-
-def write_private(file: Path, document: Any) -> None:  # noqa: ANN401 (any JSON)
-    """Atomically, readable by the owner only."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        json.dump(document, out, indent=2)
-    temporary.replace(file)
+def write_local(system: Up, parts: LocalParts) -> None:
+    """`local.json` as things are now."""
+    pids = {"bandung": os.getpid()} | {part.name.lower().removesuffix("ql"): part.pid for part in parts.running}
+    document = local_document(
+        instance=system.settings.instance,
+        endpoints=system.settings.endpoints,
+        kafka=bootstrap(system.settings, parts),
+        keys=system.keys,
+        started_at=system.started_at,
+        pids=pids,
+    )
+    write_private(system.local_json, document)
 
 
 def banner(system: Up) -> str:
