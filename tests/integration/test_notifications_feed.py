@@ -16,7 +16,7 @@ from shared.data.database import is_passing
 from shared.events.matching import MatchProposed
 from shared.events.registry import NeedPosted, NeedUpdated
 from shared.web.paging import encode
-from tests.integration.test_notifications_inbox import stream
+from tests.support.notifications import stream
 from tests.support.samples import GIZ, LIDI, SYSTEM, sample
 from tests.support.stack import RunningService, running_service
 from tests.support.waiting import eventually
