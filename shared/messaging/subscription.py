@@ -34,9 +34,9 @@ async def started(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=45_000,
-        heartbeat_interval_ms=3_000,
+        heartbeat_interval_ms=10_000,
         metadata_max_age_ms=30_000,
-        fetch_max_wait_ms=3_000,  # an idle broker is asked every three seconds; new records come at once
+        fetch_max_wait_ms=5_000,  # an idle broker is asked every five seconds; new records come at once
     )
     client.subscribe(topics, listener=_Listener(client, assigned, revoked))
     try:
@@ -64,8 +64,8 @@ def _tune(client: AIOKafkaConsumer) -> None:
     """Two settings that the client does not offer (private names: the version is pinned).
 
     By default a slice that takes over 0.1 s lets the next request go out without the partitions that have records in
-    the buffer, and what comes to those waits until it ends: up to three seconds a hop, seen under load. And its loop,
-    which is woken by whatever concerns it, looks around five times a second all the same.
+    the buffer, and what comes to those waits until it ends: seconds a hop, seen under load. And its loop, which is
+    woken by whatever concerns it, looks around five times a second all the same.
     """
     fetcher = client._fetcher  # noqa: SLF001
     fetcher._prefetch_backoff = BUFFER_SECONDS  # noqa: SLF001
