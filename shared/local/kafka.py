@@ -58,6 +58,7 @@ log.index.size.max.bytes=1048576
 
 _JVM_FLAGS = (
     "-Xmx192m",
+    "-Xmn36m",  # a young generation of a third of the heap would be touched whole
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",
