@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -49,12 +48,12 @@ async def demo(system: System, *arguments: str) -> tuple[int, str]:
 
 
 async def _begin(system: System, *arguments: str) -> asyncio.subprocess.Process:
+    return await _process(system, sys.executable, "-m", "services", "demo", *arguments)
+
+
+async def _process(system: System, *command: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services",
-        "demo",
-        *arguments,
+        *command,
         cwd=ROOT,
         env=os.environ | {"BANDUNG_HOME": str(system.home)},
         stdout=asyncio.subprocess.PIPE,
@@ -195,16 +194,10 @@ def walk() -> list[str]:
 
 
 async def test_the_walk_of_the_readme_works_as_printed(played: Played) -> None:
-    done = await asyncio.to_thread(
-        subprocess.run,
-        ["bash", "-eu", "-c", "\n".join(walk())],
-        cwd=ROOT,
-        env=os.environ | {"BANDUNG_HOME": str(played.system.home)},
-        capture_output=True,
-        text=True,
-        timeout=DEMO_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = await _process(played.system, "bash", "-eu", "-c", "\n".join(walk()))
+    async with asyncio.timeout(DEMO_SECONDS):
+        output, errors = await process.communicate()
+    printed = output.decode()
+    assert process.returncode == 0, printed + errors.decode()
     assert len(walk()) == 5
-    assert [words for words in SHOWN if words not in done.stdout] == [], done.stdout
+    assert [words for words in SHOWN if words not in printed] == [], printed
