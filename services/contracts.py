@@ -36,21 +36,56 @@ def list_events(as_json: AsJson = False) -> None:
 
 @app.command()
 def write(as_json: AsJson = False) -> None:
-    """Write the documents under shared/contracts from the code."""
+    """Write the documents under shared/contracts from the code, and the samples that are lacking."""
     from shared.cli import show
-    from shared.contracting import files
+    from shared.contracting import files, samples
 
-    changed = files.write(files.generated(services()))
-    show([{"file": c.file, "was": c.state} for c in changed], as_json=as_json, title="Changed")
+    made = services()
+    changed = [{"file": c.file, "was": c.state} for c in files.write(files.generated(made))]
+    new = samples.lacking(made)
+    samples.add(new)
+    changed += [{"file": f"samples/{sample.name}", "was": "missing"} for sample in new]
+    show(changed, as_json=as_json, title="Changed")
 
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Fail when a committed document is not what the code says."""
+    """Fail when a document is not what the code says, or when the code breaks what was released."""
     from shared.cli import complain, show
-    from shared.contracting import files
+    from shared.contracting import files, release, samples
 
-    found = files.differences(files.generated(services()))
-    show([{"file": d.file, "state": d.state} for d in found], as_json=as_json, title="Differences")
-    if found:
+    made = services()
+    stale = [
+        {"file": d.file, "what": d.state, "where": "", "how": ""} for d in files.differences(files.generated(made))
+    ]
+    stale += [{"file": f"samples/{s.name}", "what": "missing", "where": "", "how": ""} for s in samples.lacking(made)]
+    old = release.released()
+    broken = [] if old is None else release.breaks(old, release.present(made))
+    rows = [{"file": b.document, "what": b.change.kind, "where": b.change.where, "how": b.change.words} for b in broken]
+    show(stale + rows, as_json=as_json, title="Faults")
+    if stale:
         raise complain("The documents are not those of the code. Run: make contracts")
+    if broken:
+        raise complain(
+            "This breaks who relies on the released contracts: keep what was, and add beside it (an optional member, a "
+            ".v2 of the event, another route). If it must be: bandung contracts release --accept-breaks"
+        )
+
+
+@app.command("release")
+def release_set(
+    accept: Annotated[bool, typer.Option("--accept-breaks", help="Although it breaks who relies on the last.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the present contracts the released ones, which later ones are held against."""
+    from shared.cli import complain, show
+    from shared.contracting import release
+
+    made = services()
+    old = release.released()
+    broken = [] if old is None else release.breaks(old, release.present(made))
+    rows = [{"file": b.document, "what": b.change.kind, "where": b.change.where, "how": b.change.words} for b in broken]
+    show(rows, as_json=as_json, title="Breaks")
+    if broken and not accept:
+        raise complain("Nothing was released. With --accept-breaks it is all the same.")
+    release.release(made)
