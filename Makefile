@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit lint format lock clean
+.PHONY: help setup run test test-unit contracts lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,12 +41,16 @@ test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit
 
-lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions
+lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions, contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.sizes
+	$(BIN)/bandung contracts check
+
+contracts: $(VENV)/.dev ## Write shared/contracts after a change of an event or a route
+	$(BIN)/bandung contracts write
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .
