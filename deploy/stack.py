@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("registry", "matching", "projects", "notifications")
 ROLES = ("operator", "verifier")
-SECRETS = ("postgres_password", *(f"{service}_database_password" for service in SERVICES))
+SECRETS = ("postgres_password", *(f"{service}_database_password" for service in SERVICES), "grafana_password")
 HEALTHY_SECONDS = 240
 POLL_SECONDS = 0.5
 TAIL_LINES = 30
@@ -122,7 +122,7 @@ class Stack:
         for private in (self.state, folder):
             private.chmod(0o700)
         missing = [name for name in SECRETS if not (folder / name).exists()]
-        if missing and self._volume_exists(f"{project}_postgres"):
+        if set(missing) - {"grafana_password"} and self._volume_exists(f"{project}_postgres"):
             raise Trouble(
                 f"The database volume {project}_postgres exists, but {', '.join(missing)} in {folder} does not. "
                 "Put the secrets back, or remove the data with `make down VOLUMES=1`."
@@ -232,7 +232,8 @@ class Stack:
         say(f"  {'kafka':<14} {document['kafka']}")
         for name in ("prometheus", "grafana", "mailpit"):
             for each in services.get(name, {}).get("ports", ()):
-                say(f"  {name:<14} http://127.0.0.1:{each['published']}")
+                hint = "   admin, password in secrets/grafana_password" if name == "grafana" else ""
+                say(f"  {name:<14} http://127.0.0.1:{each['published']}{hint}")
         for key in document["keys"]:
             say(f"  {key['name']:<14} client_id={key['client_id']} client_secret={key['client_secret']}")
         say(f"\nThe same stands in {self.local_json}. `make down` stops everything and keeps the data.")
