@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit test-compose up down lint format lock clean
+.PHONY: help setup run test test-unit test-compose up down contracts lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,13 +50,17 @@ up: ## Build and start everything in containers; prints addresses and the first 
 down: ## Stop the containers; VOLUMES=1 removes the data too
 	@$(PYTHON) deploy/stack.py down $(if $(VOLUMES),--volumes)
 
-lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions
+lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions, contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/stack.py deploy/probe.py
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.sizes
+	$(BIN)/bandung contracts check
+
+contracts: $(VENV)/.dev ## Write shared/contracts after a change of an event or a route
+	$(BIN)/bandung contracts write
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services import SERVICES
+from services import SERVICES, contracts
 from services.home import ENVIRONMENT_FILE
 from shared import __version__
 
@@ -173,20 +173,12 @@ def _loop(work: Coroutine[Any, Any, None]) -> None:
         uvloop.run(work)
 
 
-@app.command()
-def contracts(as_json: AsJson = False) -> None:
-    """The catalogue of events: type, topic, who may see it; with --json each event's JSON Schema too."""
-    from services.catalogue import rows
-    from shared.cli import show
-
-    show(rows(with_schema=as_json), as_json=as_json, title="Events")
-
-
 def add_operations() -> None:
     """The commands that every service has, over all of them, and registry's own group `keys` where registry is."""
     from shared.cli import Operations
 
     Operations(load).add_to(app)
+    app.add_typer(contracts.app)
     if importlib.util.find_spec("services.registry") is not None:
         app.add_typer(importlib.import_module("services.registry.cli").keys, name="keys")
 
