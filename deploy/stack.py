@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ SECRETS = ("postgres_password", *(f"{service}_database_password" for service in 
 HEALTHY_SECONDS = 240
 POLL_SECONDS = 0.5
 TAIL_LINES = 30
+CRASHES_SEEN = 6  # looks at a part between two of its starts: it ends again and again
 UNAUTHORIZED = 401
 Row = dict[str, Any]
 
@@ -172,22 +174,23 @@ class Stack:
             self.compose("up", "--detach", "--no-build", "--remove-orphans", shown=True)
         except Trouble as trouble:
             failed = [row for row in self.containers() if row["State"] == "exited" and row["ExitCode"]]
-            raise self.with_logs(str(trouble), [row["Service"] for row in failed or self._unhealthy()]) from trouble
-
-    def _unhealthy(self) -> list[Row]:
-        return [row for row in self.containers() if row["State"] != "exited" and row["Health"] == "unhealthy"]
+            failed = failed or [row for row in self.containers() if _is_unhealthy(row)]
+            raise self.with_logs(str(trouble), [row["Service"] for row in failed]) from trouble
 
     def wait_healthy(self, wanted: set[str], started: float) -> None:
         """Says when each part is healthy; raises Trouble when one is not in time."""
-        waiting = set(wanted)
+        waiting, crashes = set(wanted), Counter[str]()
         while waiting:
-            for row in self.containers():
+            rows = self.containers()
+            crashes.update(row["Service"] for row in rows if row["State"] == "restarting")
+            for row in rows:
                 if row["Service"] in waiting and _is_well(row):
                     waiting.discard(row["Service"])
                     if row["State"] == "running":
                         say(f"  {row['Service']:<16} healthy after {time.monotonic() - started:5.1f} s")
             late = time.monotonic() - started > HEALTHY_SECONDS
-            sick = {row["Service"] for row in self._unhealthy()} & waiting
+            sick = {row["Service"] for row in rows if _is_unhealthy(row)} & waiting
+            sick |= {service for service, seen in crashes.items() if seen >= CRASHES_SEEN}
             if waiting and (late or sick):
                 raise self.with_logs("Not healthy: " + ", ".join(sorted(sick or waiting)), sorted(sick or waiting))
             time.sleep(POLL_SECONDS if waiting else 0)
@@ -254,6 +257,10 @@ def _is_well(row: Row) -> bool:
     if row["State"] == "exited":
         return bool(row["ExitCode"] == 0)
     return row["State"] == "running" and row["Health"] in ("healthy", "")
+
+
+def _is_unhealthy(row: Row) -> bool:
+    return bool(row["State"] != "exited" and row["Health"] == "unhealthy")
 
 
 def _is_free(port: int) -> bool:

@@ -121,6 +121,10 @@ class Containers(System):
         """What `docker compose ...` of this stack prints."""
         return self.docker("compose", "-f", "docker-compose.yml", "-f", "deploy/kafka-port.yml", *words)
 
+    def docker_bytes(self, *words: str) -> bytes:
+        """The same for output that is no text."""
+        return subprocess.run(["docker", *words], cwd=ROOT, env=self.env, capture_output=True, check=True).stdout
+
     def inspect(self, service: str) -> dict[str, Any]:
         """Everything Docker knows of a service's container."""
         found = self.compose("ps", "--all", "--quiet", service).split()
@@ -160,6 +164,24 @@ class Containers(System):
 
         await eventually(again)
 
+    # secrets
+
+    def secrets(self) -> dict[str, str]:
+        """Everything that nobody but its holder may see, by name."""
+        files = {file.name: file.read_text() for file in (self.home / "secrets").iterdir()}
+        keys = {key["name"]: key["client_secret"] for key in self.local["keys"]}
+        assert len(files) + len(keys) > 6
+        return files | keys
+
+    def holds_no_secret(self, text: str) -> None:
+        """Fails with the names of the secrets that stand in it."""
+        assert [name for name, value in self.secrets().items() if value in text] == []
+
+    def holds_no_secret_bytes(self, content: bytes) -> None:
+        """The same for a whole file system."""
+        assert len(content) > 10_000_000
+        assert [name for name, value in self.secrets().items() if value.encode() in content] == []
+
     # HTTP
 
     def client(self, service: str) -> httpx.AsyncClient:
@@ -174,6 +196,10 @@ class Containers(System):
     def repeated(self) -> int:
         """How many requests got no answer and were made again."""
         return sum(transport.repeated for transport in self.transports)
+
+    async def kafka_answers(self) -> None:
+        """Kafka takes connections and serves a topic to its end."""
+        await eventually(lambda: self.records("registry.needs"), START_SECONDS)
 
     async def all_ready(self) -> None:
         """Every service says `ready`: database, Kafka, outbox and consumer are well."""

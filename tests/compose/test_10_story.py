@@ -59,6 +59,7 @@ async def killed_in_its_middle(stack: Containers, story: Story, service: str) ->
     killed = await kill()
     assert not playing.done(), f"the story ended before {service} was killed"
     await stack.restarted(killed)
+    await stack.kafka_answers()
     await stack.all_ready()
     seconds = time.monotonic() - killed.at
     await playing
