@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.support.system import SERVICES
+from tests.support.system import ROOT, SERVICES
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.compose.containers import Containers
@@ -115,3 +117,48 @@ def test_secrets_are_for_the_operator_alone(stack: Containers) -> None:
     assert stack.local_file.stat().st_mode & 0o777 == 0o600
     assert {len(file.read_text()) for file in folder.iterdir()} == {43}  # 256 bits
     assert len({file.read_text() for file in folder.iterdir()}) == 6
+
+
+STUCK = """
+import http.server
+class Stuck(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503 if self.path == "/livez" else 200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8001), Stuck).serve_forever()
+"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_health_check_ends_a_process_that_says_it_is_stuck(stack: Containers) -> None:
+    """Docker starts nothing again that is merely unhealthy."""
+    words = (
+        "--init",
+        "--read-only",
+        "--cap-drop",
+        "ALL",
+        "--entrypoint",
+        "python",
+        "bandung-registry:test",
+        "-c",
+        STUCK,
+    )
+    name = stack.docker("run", "--detach", *words).strip()
+    try:
+        await eventually(lambda: probed(stack, name))
+        assert stack.docker("inspect", "-f", "{{.State.ExitCode}}", name).strip() == "143"
+    finally:
+        stack.docker("rm", "--force", name)
+
+
+def probed(stack: Containers, name: str) -> bool:
+    """Runs the health check; whether the process has ended."""
+    words = ["docker", "exec", name, "python", "-I", "-S", "/app/probe.py", "8001"]
+    subprocess.run(words, env=stack.env, capture_output=True, check=False)
+    return stack.docker("inspect", "-f", "{{.State.Status}}", name).strip() == "exited"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_health_check_fails_where_nobody_listens(stack: Containers, service: str) -> None:
+    words = ["docker", "compose", "exec", "-T", service, "python", "-I", "-S", "/app/probe.py", "8009"]
+    assert subprocess.run(words, cwd=ROOT, env=stack.env, capture_output=True, check=False).returncode == 1
