@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -134,6 +135,17 @@ class Containers(System):
     def logs(self, *words: str) -> str:
         """What the containers printed."""
         return self.compose("logs", "--no-color", *words)
+
+    def usage(self) -> dict[str, tuple[float, float]]:
+        """Per cent of a core over about a second, and megabytes, of each part."""
+        lines = self.docker("stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}} {{.MemUsage}}").splitlines()
+        found = {}
+        for name, cpu, memory in (line.split()[:3] for line in lines if line.startswith(f"{PROJECT}-")):
+            service = name.removeprefix(f"{PROJECT}-").rpartition("-")[0]
+            number, unit = re.fullmatch(r"([\d.]+)([KMG]iB)", memory).groups()  # type: ignore[union-attr]
+            megabytes = float(number) * {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}[unit]
+            found[service] = (float(cpu.rstrip("%")), megabytes)
+        return found
 
     def restarts(self, services: Sequence[str] = PARTS) -> dict[str, int]:
         """How often Docker's restart policy started each part again."""

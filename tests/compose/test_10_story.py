@@ -23,13 +23,17 @@ FIRST_POST, LAST_POST = 1, 17
 
 
 async def test_the_story_holds_and_repeating_every_post_changes_nothing(stack: Containers) -> None:
-    begun = time.monotonic()
-    story = Story(stack)
+    idle, begun = stack.usage(), time.monotonic()
+    story, measured = Story(stack), asyncio.create_task(asyncio.to_thread(stack.usage))
     await story.play()
-    told = await story.holds()
+    told, busy = await story.holds(), await measured
     await story.repeat()
     assert await story.holds() == told
     print(f"\nthe story: {len(story.posts)} posts, {len(told['records'])} records, {time.monotonic() - begun:.1f} s")
+    print("idle, and while it is played: % of a core, MB")
+    for service in PARTS:
+        figures = (*idle[service], *busy[service])
+        print(f"{service:<16}" + "".join(f"{figure:>8.0f}" for figure in figures))
 
 
 async def test_the_story_survives_kill_9_of_every_part(stack: Containers) -> None:
