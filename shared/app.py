@@ -53,10 +53,11 @@ def make_app(running: Running) -> FastAPI:
     for path, endpoint in (
         ("/livez", health.livez),
         ("/readyz", health.readyz),
-        ("/metrics", health.metrics),
         ("/version", health.version),
     ):
         app.add_route(path, endpoint, include_in_schema=False)
+    if not running.settings.metrics_port:
+        app.add_route("/metrics", health.metrics, include_in_schema=False)
     app.add_route("/docs", _docs, include_in_schema=False)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
     app.add_route("/asyncapi.json", _asyncapi, include_in_schema=False)
