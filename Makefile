@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit test-compose up down contracts lint format lock clean
+.PHONY: help setup run test test-unit test-compose up down contracts docs lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,13 +54,17 @@ lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions, contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy deploy/stack.py deploy/probe.py
+	$(BIN)/mypy deploy/stack.py deploy/probe.py deploy/examples/partner
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.sizes
 	$(BIN)/bandung contracts check
+	$(BIN)/bandung docs check
 
 contracts: $(VENV)/.dev ## Write shared/contracts after a change of an event or a route
 	$(BIN)/bandung contracts write
+
+docs: $(VENV)/.dev ## Fill in the parts of the guides that are made from the code
+	$(BIN)/bandung docs write
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .

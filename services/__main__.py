@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,13 @@ app = typer.Typer(
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ServiceName = Annotated[str, typer.Argument(help=f"One of: {', '.join(SERVICES)}.")]
+
+
+class DocsAction(StrEnum):
+    """What `bandung docs` does."""
+
+    WRITE = "write"
+    CHECK = "check"
 
 
 def load(name: str | None) -> list[Service]:
@@ -171,6 +179,21 @@ def _loop(work: Coroutine[Any, Any, None]) -> None:
         asyncio.run(work)
     else:
         uvloop.run(work)
+
+
+@app.command()
+def docs(
+    action: Annotated[DocsAction, typer.Argument(help="Fill in what is stale, or only name it (exit code 1).")],
+) -> None:
+    """The sections of the guides that are made from the code."""
+    from services.guides import sections
+
+    root = Path(__file__).resolve().parents[1]
+    if action is DocsAction.WRITE:
+        for name in sections.write(root):
+            typer.echo(f"{name}: written")
+    elif stale := sections.stale(root):
+        _fail(f"Not what the code says: {', '.join(stale)}. Run `bandung docs write`.")
 
 
 def add_operations() -> None:

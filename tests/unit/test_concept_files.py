@@ -138,6 +138,6 @@ def test_concepts_imply_sectors() -> None:
 
 def test_the_lexicon_covers_the_field() -> None:
     found = default_lexicon().concepts.values()
-    assert len(found) >= 280
-    assert sum(1 for concept in found if concept.isic) >= 250
+    assert len(found) >= 600
+    assert sum(1 for concept in found if concept.isic) >= 600
     assert all(concept.labels[language] for concept in found for language in LANGUAGES)

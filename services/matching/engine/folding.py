@@ -41,10 +41,12 @@ ARABIC_LETTERS = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", 
 ARABIC_ARTICLES = ("بال", "كال", "فال", "لل")
 ARABIC_ENDINGS = ("يات", "ات", "يون", "ون", "يين", "ين", "يه", "ها", "ه", "ي")
 ARABIC_PARTICLES = frozenset("وفبلك")
+BROKEN_PLURAL = 5
+"""Letters of a word whose third one, a long a, makes the plural: `مدابغ` of `مدبغة`."""
 
 
 def arabic(word: str) -> str:
-    """Drop the article with its particles, one ending, and the long a that broken plurals put in.
+    """Drop the article with its particles, one ending, and the long a of the commonest broken plural.
 
     So `مدبغة` and `مدابغ` meet, and `صناعي` with `الصناعات`. After the light stemmers of Arabic retrieval
     (Larkey, Ballesteros and Connell, 2002), with the broken plural as our addition.
@@ -54,8 +56,7 @@ def arabic(word: str) -> str:
     # `البن` (the coffee) has two letters left; looked at before `آلات` (machines) is spelled with the same alef
     word = _without_prefix(word, ("ال",), 2).translate(ARABIC_LETTERS)
     word = _without_ending(word, ARABIC_ENDINGS, ARABIC_STEM)
-    consonants = word[:1] + word[1:].replace("ا", "")
-    return consonants if len(consonants) >= ARABIC_STEM else word
+    return word[:2] + word[3:] if len(word) >= BROKEN_PLURAL and word[2] == "ا" else word
 
 
 def without_particle(word: str) -> str | None:

@@ -73,9 +73,7 @@ class Phrases:
             for language, label, ambiguous in concept.names():
                 claim = Claim(concept.id, language if ambiguous else None)
                 found = _spellings(label)
-                faults += (
-                    [] if all(map(_is_findable, found)) else [f"{concept.where}: {label!r} cannot be found in texts"]
-                )
+                faults += [f"{concept.where}: {fault}" for fault in _unfindable(label)]
                 for phrase in found:
                     claims.setdefault(phrase, {}).setdefault(claim, f"{concept.where} {label!r} ({language})")
         faults += [fault for named in claims.values() for fault in _disputes(named)]
@@ -109,9 +107,13 @@ def _spellings(label: str) -> set[tuple[Symbol, ...]]:
     return {phrase_of(label), phrase_of(label.replace("-", ""))} if "-" in label else {phrase_of(label)}
 
 
-def _is_findable(phrase: Sequence[Symbol]) -> bool:
-    """One Chinese character alone is part of too many words."""
-    return len(phrase) > 1 or (len(phrase) == 1 and not is_chinese(phrase[0]))
+def _unfindable(label: str) -> Iterator[str]:
+    """Faults of a label: nothing is left of it, or so little that it would be found where it is not meant."""
+    phrase = phrase_of(label)
+    if not phrase or (len(phrase) == 1 and is_chinese(phrase[0])):
+        yield f"{label!r} cannot be found in texts"
+    elif len(phrase) == 1 and sum(len(piece) > 1 for piece in pieces(label)) > 1:
+        yield f"of {label!r} only {phrase[0]!r} is left without stop words"
 
 
 def _disputes(named: dict[Claim, str]) -> Iterator[str]:

@@ -13,9 +13,12 @@ from typing import NamedTuple
 from services.matching.engine.folding import key_of
 from services.matching.engine.stopwords import STOP_CHARACTERS, STOP_WORDS
 
-WORD = re.compile(r"[^\W_]+")
+WORD = re.compile(r"[^\W_]+(?:[-\u2010][^\W_]+)*")
+HYPHEN = re.compile(r"[-\u2010]")
 CHINESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 SURFACE_LENGTH = 40
+ENCLITICS = frozenset(("se", "me", "lhe", "lhes", "nos", "lo", "la", "los", "las", "o", "a", "os", "as"))
+"""Portuguese pronouns that a hyphen hangs on a verb: `trata-se` is no compound."""
 
 
 class Token(NamedTuple):
@@ -29,10 +32,18 @@ def pieces(text: str) -> Iterator[str]:
     """Casefolded words, and unbroken runs of Chinese characters, in reading order; any text is accepted."""
     for match in WORD.finditer(_plain(text)):
         word = match.group()
-        if word.isascii() or not CHINESE.search(word):
-            yield word
-        else:
+        if not word.isascii() and CHINESE.search(word):
             yield from _around_chinese(word)
+        elif HYPHEN.search(word):
+            yield from _compound(HYPHEN.split(word))
+        else:
+            yield word
+
+
+def _compound(parts: list[str]) -> list[str]:
+    """Words of a hyphenated one; one word if a part means nothing alone: `e-commerce`, `know-how`, `sur-sur`."""
+    dependent = any(len(part) == 1 or part in STOP_WORDS for part in parts)
+    return ["".join(parts)] if dependent and parts[-1] not in ENCLITICS else parts
 
 
 def _plain(text: str) -> str:
@@ -46,12 +57,10 @@ def _plain(text: str) -> str:
 def _around_chinese(word: str) -> Iterator[str]:
     position = 0
     for run in CHINESE.finditer(word):
-        if run.start() > position:
-            yield word[position : run.start()]
+        yield from filter(None, HYPHEN.split(word[position : run.start()]))
         yield run.group()
         position = run.end()
-    if position < len(word):
-        yield word[position:]
+    yield from filter(None, HYPHEN.split(word[position:]))
 
 
 def is_chinese(piece: str) -> bool:
