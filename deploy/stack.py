@@ -53,7 +53,7 @@ def environment(state: Path) -> dict[str, str]:
         found["COMPOSE_FILE"] = found.get("COMPOSE_FILE", "docker-compose.yml") + os.pathsep + "deploy/kafka-port.yml"
     if "observability" in found.get("COMPOSE_PROFILES", "").split(","):
         found.setdefault("BANDUNG_OTLP_ENDPOINT", "http://otel-collector:4318")
-    if (ROOT / ".git").exists() and "BANDUNG_COMMIT" not in found:
+    if shutil.which("git") and "BANDUNG_COMMIT" not in found:
         words = ["git", "rev-parse", "--short", "HEAD"]
         revision = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         found["BANDUNG_COMMIT"] = revision.stdout.strip() or "unknown"
