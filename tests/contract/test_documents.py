@@ -22,11 +22,11 @@ SCHEMAS = sorted(file.name for file in (FOLDER / "schemas").glob("*.json"))
 
 
 def test_the_committed_documents_are_those_of_the_code(services: list[Service]) -> None:
-    assert files.differences(files.generated(services)) == []
+    assert files.differences(files.texts(files.documents(services))) == []
 
 
 def test_making_them_twice_gives_the_same_bytes(services: list[Service]) -> None:
-    assert files.generated(services) == files.generated(services)
+    assert files.texts(files.documents(services)) == files.texts(files.documents(services))
 
 
 def test_missing_stale_and_superfluous_files_are_named_and_mended(tmp_path: Path) -> None:
