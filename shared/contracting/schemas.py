@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shared.messaging.envelope import Event
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_ALONE, _AS_COMPONENT = "#/$defs/{model}", "#/components/schemas/{model}"
+_ALONE, AS_COMPONENT = "#/$defs/{model}", "#/components/schemas/{model}"
 Json = dict[str, Any]
 
 
@@ -29,7 +29,7 @@ def as_components(events: Iterable[type[Event]]) -> Json:
     """The schemas of these values and of their parts, for `components/schemas`, in the order of their names."""
     found: Json = {}
     for event in events:
-        schema = dict(_schema(event, _AS_COMPONENT))
+        schema = dict(_schema(event, AS_COMPONENT))
         found |= schema.pop("$defs", {})
         found[event.short_name()] = schema
     return dict(sorted(found.items()))
