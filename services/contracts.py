@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,11 +41,11 @@ def write(as_json: AsJson = False) -> None:
     from shared.contracting import files, samples
 
     made = services()
-    changed = [{"file": c.file, "was": c.state} for c in files.write(files.generated(made))]
+    rows = [{"file": c.file, "was": c.state} for c in files.write(files.texts(files.documents(made)))]
     new = samples.lacking(made)
     samples.add(new)
-    changed += [{"file": f"samples/{sample.name}", "was": "missing"} for sample in new]
-    show(changed, as_json=as_json, title="Changed")
+    rows += [{"file": f"samples/{sample.name}", "was": "missing"} for sample in new]
+    show(rows, as_json=as_json, title="Changed")
 
 
 @app.command()
@@ -55,14 +55,11 @@ def check(as_json: AsJson = False) -> None:
     from shared.contracting import files, release, samples
 
     made = services()
-    stale = [
-        {"file": d.file, "what": d.state, "where": "", "how": ""} for d in files.differences(files.generated(made))
-    ]
-    stale += [{"file": f"samples/{s.name}", "what": "missing", "where": "", "how": ""} for s in samples.lacking(made)]
-    old = release.released()
-    broken = [] if old is None else release.breaks(old, release.present(made))
-    rows = [{"file": b.document, "what": b.change.kind, "where": b.change.where, "how": b.change.words} for b in broken]
-    show(stale + rows, as_json=as_json, title="Faults")
+    documents = files.documents(made)
+    stale = [_row(d.file, d.state) for d in files.differences(files.texts(documents))]
+    stale += [_row(f"samples/{sample.name}", "missing") for sample in samples.lacking(made)]
+    broken = _breaks(release.present(made, documents))
+    show(stale + broken, as_json=as_json, title="Faults")
     if stale:
         raise complain("The documents are not those of the code. Run: make contracts")
     if broken:
@@ -79,13 +76,25 @@ def release_set(
 ) -> None:
     """Make the present contracts the released ones, which later ones are held against."""
     from shared.cli import complain, show
-    from shared.contracting import release
+    from shared.contracting import files, release
 
     made = services()
-    old = release.released()
-    broken = [] if old is None else release.breaks(old, release.present(made))
-    rows = [{"file": b.document, "what": b.change.kind, "where": b.change.where, "how": b.change.words} for b in broken]
-    show(rows, as_json=as_json, title="Breaks")
+    now = release.present(made, files.documents(made))
+    broken = _breaks(now)
+    show(broken, as_json=as_json, title="Breaks")
     if broken and not accept:
         raise complain("Nothing was released. With --accept-breaks it is all the same.")
-    release.release(made)
+    release.release(now)
+
+
+def _breaks(now: dict[str, Any]) -> list[dict[str, str]]:
+    """What breaks whoever relies on the last release."""
+    from shared.contracting import release
+
+    old = release.released()
+    found = [] if old is None else release.breaks(old, now)
+    return [_row(b.document, b.change.kind, b.change.where, b.change.words) for b in found]
+
+
+def _row(file: str, what: str, where: str = "", how: str = "") -> dict[str, str]:
+    return {"file": file, "what": what, "where": where, "how": how}

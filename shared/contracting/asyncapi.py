@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__
-from shared.contracting import schemas
+from shared.contracting import records, schemas
 from shared.messaging.envelope import CONTENT_TYPE, Visibility
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shared.messaging.envelope import Event
     from shared.service import Service
@@ -55,7 +56,12 @@ def for_partners(services: Sequence[Service]) -> Json:
         "version": __version__,
         "description": "Every event that a partner can get: on Kafka (trusted consumers), by webhook, and in the feed.",
     }
-    return _document(info, topics, [("send", topic, events) for topic, events in topics.items()])
+    document = _document(info, topics, [("send", topic, events) for topic, events in topics.items()])
+    values = {name: value for service in services for name, value in service.examples.items()}
+    for event in told:
+        if event.topic:
+            document["components"]["messages"][event.short_name()]["examples"] = [_example(event, values)]
+    return document
 
 
 def _by_topic(events: Iterable[type[Event]]) -> dict[str, Events]:
@@ -105,6 +111,12 @@ def _message(event: type[Event]) -> Json:
         "traits": [_ref("components/messageTraits", "cloudEvent")],
         "x-visibility": event.visibility.value,
     }
+
+
+def _example(event: type[Event], values: Mapping[str, Any]) -> Json:
+    made = records.story(event, values)
+    headers = {name: value.decode() for name, value in made.headers()}
+    return {"headers": headers, "payload": json.loads(made.data)}
 
 
 def _trait() -> Json:

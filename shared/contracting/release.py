@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__
-from shared.contracting import apis, openapi, samples, schemas
+from shared.contracting import apis, samples, schemas
 from shared.contracting.files import FOLDER
 from shared.contracting.structure import Change, Comparison, Direction, Kind
 from shared.messaging.envelope import Visibility
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from shared.service import Service
 
@@ -35,8 +35,8 @@ class Break:
     change: Change
 
 
-def present(services: Sequence[Service]) -> Json:
-    """What a stranger can rely on now, without words."""
+def present(services: Sequence[Service], documents: Mapping[str, Json]) -> Json:
+    """What a stranger can rely on now, without words; `documents` are those of `files.documents`."""
     events = [event for service in services for event in service.publishes]
     return {
         "version": __version__,
@@ -49,7 +49,7 @@ def present(services: Sequence[Service]) -> Json:
             for event in events
         },
         "components": {"schemas": bare(schemas.as_components(events), names=True)},
-        "apis": {service.name: bare(openapi.of_service(service)) for service in services},
+        "apis": {service.name: bare(documents[f"openapi/{service.name}.json"]) for service in services},
         "samples": samples.digests(),
     }
 
@@ -75,9 +75,9 @@ def released(file: Path = FILE) -> Json | None:
     return found
 
 
-def release(services: Sequence[Service], file: Path = FILE) -> None:
+def release(now: Json, file: Path = FILE) -> None:
     """Makes the present set the released one."""
-    text = json.dumps(present(services), indent=1, ensure_ascii=False)
+    text = json.dumps(now, indent=1, ensure_ascii=False)
     file.write_text(text + "\n", encoding="utf-8")
 
 

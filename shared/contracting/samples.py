@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from shared.contracting import schemas
-from shared.contracting.examples import Examples, Fill
+from shared.contracting import records, schemas
+from shared.contracting.examples import Fill
 from shared.contracting.files import FOLDER as DOCUMENTS
 from shared.contracting.files import text_of
-from shared.messaging.envelope import CONTENT_TYPE, CloudEvent
+from shared.messaging.envelope import CloudEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 FOLDER = DOCUMENTS / "samples"
 MANIFEST = "manifest.json"
-_TIME = "2026-11-24T09:20:00.123Z"
-_TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-_CAUSE = "01a20cda-2001-7001-8001-000000000001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +94,20 @@ def add(samples: Sequence[Sample], folder: Path = FOLDER) -> None:
 
 
 def _data(event: type[Event], service: Service, its: Sequence[Sample]) -> Iterator[Json]:
-    whole = _made(event, service, Fill.ALL)
+    whole = records.data_of(event, service.examples, Fill.ALL)
     if not its:
-        yield _made(event, service, Fill.NULLS)
+        yield records.data_of(event, service.examples, Fill.NULLS)
     if not any(_places(whole) <= _places(sample.data) for sample in its):
         yield whole
-
-
-def _made(event: type[Event], service: Service, fill: Fill) -> Json:
-    schema = schemas.of_event(event)
-    data: Json = Examples(service.examples, schema.get("$defs", {}), fill).of(schema, event.short_name())
-    status = service.examples.get(f"{event.short_name()}.status")
-    for state in data.values():
-        if status and "status" in state:
-            state["status"] = status
-    return data
 
 
 def _sample(event: type[Event], service: Service, data: Json, number: int, position: int) -> Sample:
     """`position` among all samples makes the sequence, so that each is newer than those before it."""
     name = f"{schemas.versioned(event)}/{number:03d}.json"
-    typed = event.model_validate_json(json.dumps(data))
-    caused = {"ce_causationid": _CAUSE, "traceparent": _TRACE} if number % 2 == 0 else {}
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": str(_id(name)),
-        "ce_source": f"urn:bandung:local:{service.name}",
-        "ce_type": event.wire,
-        "ce_subject": typed.subject(),
-        "ce_time": _TIME,
-        "ce_sequence": f"0001-{position:010d}",
-        "ce_partitionkey": str(typed.key()),
-        "ce_correlationid": str(typed.correlation()),
-        "ce_dataschema": f"{service.settings.base_url}/schemas/{event.short_name()}/{event.version()}",
-        "content-type": CONTENT_TYPE,
-    }
-    return Sample(name, headers | caused, data)
+    made = records.record(
+        event, data, service.settings.base_url, event_id=_id(name), sequence=position, caused=number % 2 == 0
+    )
+    return Sample(name, {header: value.decode() for header, value in made.headers()}, data)
 
 
 def _id(name: str) -> UUID:

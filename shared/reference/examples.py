@@ -231,7 +231,16 @@ _REGISTRY: dict[str, Any] = {
         }
     ],
     "CountryOut.actions": ["confirm-status"],
-    "CountryStatusChanged.country": {"code": "BGD", "name": "Bangladesh"},
+    "CountryStatusChanged.country": {
+        "code": "BGD",
+        "version": 2,
+        "name": "Bangladesh",
+        "as_of": TODAY,
+        "groups": [],
+        "south": True,
+        "income_group": "lower_middle",
+        "scheduled": [{"group": "ldc", "leaves_on": TODAY, "source": "A/RES/76/8", "confirmed": True}],
+    },
     "ScheduledEnd": {"group": "ldc", "leaves_on": "2026-11-24", "source": "A/RES/76/8", "confirmed": False},
     "CountryState.income_group": "lower_middle",
     "CountryState.code": "BGD",
@@ -402,6 +411,8 @@ _PROJECTS: dict[str, Any] = {
         "confirmed": "50000.00",
     },
     "InKindTotals": {"unit": "expert_day", "pledged": "120", "committed": "120", "delivered": "40", "confirmed": "40"},
+    "projects.projects.thread": NEED,
+    "projects.practices.thread": NEED,
     "AgreementIn": {
         "kind": "contract",
         "title": "Twinning of two leather institutes",
@@ -449,6 +460,17 @@ _PROJECTS: dict[str, Any] = {
     "ContributionState.unit": "expert_day",
     "ContributionState.description": "Two effluent specialists, three months in Modjo",
     "valuation_method": "daily_rate",
+    "ContributionState.quantity": "120",
+    "ContributionState.deliveries": [
+        {
+            "id": DELIVERY,
+            "quantity": "40",
+            "amount": None,
+            "delivered_on": TODAY,
+            "status": "delivered",
+            "reason": None,
+        }
+    ],
     "DeliveryState.id": DELIVERY,
     "DeliveryState.amount": "5000.00",
     "DeliveryState.status": "confirmed",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.contracting import release
+from shared.contracting import files, release
 from shared.contracting.structure import flat, follow
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def model(document: Json, name: str) -> Json:
 
 @pytest.fixture(scope="module")
 def present(services: list[Service]) -> Json:
-    return release.present(services)
+    return release.present(services, files.documents(services))
 
 
 def test_what_is_here_breaks_nothing_that_was_released(present: Json) -> None:
@@ -252,10 +252,10 @@ def test_a_break_of_an_event_is_named(present: Json, edit: Edit, wanted: tuple[s
     assert breaks(present, edit) == [wanted]
 
 
-def test_a_release_is_read_back_as_it_was_made(services: list[Service], present: Json, tmp_path: Path) -> None:
+def test_a_release_is_read_back_as_it_was_made(present: Json, tmp_path: Path) -> None:
     file = tmp_path / "released.json"
     assert release.released(file) is None
-    release.release(services, file)
+    release.release(present, file)
     assert release.released(file) == present
 
 

@@ -153,6 +153,23 @@ async def test_every_sample_is_handled_twice_and_the_second_time_changes_nothing
         assert await _dump(running) == before
 
 
+@pytest.mark.parametrize("name", NAMES)
+async def test_samples_that_come_again_after_the_inbox_was_purged_find_what_they_left(parts: Parts, name: str) -> None:
+    """As when a topic is read again from its start: natural keys and sequences hold, not only the inbox."""
+    async with _at_rest(parts, name) as running:
+        records = [Record(sample, offset) for offset, sample in enumerate(ALL)]
+        await _handle(running, records)
+        before = await _dump(running)
+        async with running.database.background_session() as session:
+            await session.execute(text("delete from inbox"))
+            await session.commit()
+        await _handle(running, records)
+        after = await _dump(running)
+        assert {
+            t: sorted(set(after[t]) ^ set(before[t])) for t in before if t != "inbox" and after[t] != before[t]
+        } == {}
+
+
 @asynccontextmanager
 async def _at_rest(parts: Parts, name: str) -> AsyncIterator[Running]:
     """A service with its database, whose loops do not run: only the test delivers."""
