@@ -60,6 +60,13 @@ def environment(state: Path) -> dict[str, str]:
     return found
 
 
+def open_mounted_files() -> None:
+    """Lets the containers' users read what is mounted from `deploy`, also in a checkout private to its owner."""
+    for name in ("postgres", "prometheus", "grafana", "otel"):
+        for path in (ROOT / "deploy" / name, *(ROOT / "deploy" / name).rglob("*")):
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+
+
 @dataclass
 class Stack:
     """One stack: the compose project, and the folder with its secrets."""
@@ -146,6 +153,7 @@ class Stack:
         (self.state / "secrets").mkdir(parents=True, exist_ok=True)
         configuration = self.configuration()
         self.write_secrets(configuration["name"])
+        open_mounted_files()
         self.require_free_ports(configuration["services"])
         if build:
             say("Building the images ...")
