@@ -64,7 +64,9 @@ def open_mounted_files() -> None:
     """Lets the containers' users read what is mounted from `deploy`, also in a checkout private to its owner."""
     for name in ("postgres", "prometheus", "grafana", "otel"):
         for path in (ROOT / "deploy" / name, *(ROOT / "deploy" / name).rglob("*")):
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+            mode = path.stat().st_mode
+            if (wanted := mode | (0o555 if path.is_dir() else 0o444)) != mode:
+                path.chmod(wanted)
 
 
 @dataclass
@@ -294,6 +296,8 @@ def _signs_in(registry: str, key: Row) -> bool:
         if error.code == UNAUTHORIZED:
             return False
         raise Trouble(f"registry answers {error.code} to a sign-in: {error.read()[:300]!r}") from error
+    except urllib.error.URLError as error:
+        raise Trouble(f"registry does not answer a sign-in at {registry}: {error.reason}") from error
 
 
 def main(words: list[str]) -> int:
