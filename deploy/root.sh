@@ -49,6 +49,7 @@ add_libraries() { # every C library that the interpreter or a package is linked 
 add_service() {
   local service=$1 app=$2 root=$3 package
   cp -a "$app/." "$root/app/"
+  chmod -R a+rX "$root/app"   # a checkout may be private to its owner; in the image another user reads it
   for package in $some_only; do
     grep -rqE "^\s*(import|from) $package\b" "$root/app" --include='*.py' || rm -rf "$root/$lib/site-packages/$package"{,.libs,-*}
   done
