@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit test-compose up down contracts docs lint format lock clean
+.PHONY: help setup run test test-unit bench-quality test-compose up down contracts docs lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
 
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit
+
+bench-quality: $(VENV)/.dev ## How well the engine ranks: nDCG, slices, what each criterion brings
+	$(BIN)/python -m tests.bench.quality
 
 test-compose: $(VENV)/.dev ## Build the containers, start them, play the story, kill every part (needs Docker)
 	$(PYTEST) tests/compose -m compose -p no:randomly -s

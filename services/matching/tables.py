@@ -248,13 +248,22 @@ class EngagementRow(Base, table=True):
 
 
 class PolicyRow(Base, table=True):
-    """A version of weights and rules, as data of `engine.policy.Policy`; one is active."""
+    """A version of weights and rules, as data of `engine.policy.Policy`; one is `active`, others `draft` or `retired`.
+
+    `revision` counts the changes of status; what the policy says never changes.
+    """
 
     __tablename__ = "policy"
     version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    active: bool
+    revision: int = 1
+    status: str = columns.text()
+    note: str | None = columns.text(null=True)
     document: dict[str, Any] = columns.document()
-    activated_at: datetime = columns.moment()
+    made_at: datetime = columns.moment()
+    activated_at: datetime | None = columns.moment(null=True)
+
+
+Index("policy_active", _columns(PolicyRow).status, unique=True, postgresql_where=text("status = 'active'"))
 
 
 class StatisticsRow(Base, table=True):

@@ -134,10 +134,8 @@ async def _propose(
     tx: Tx, ranker: Ranker, need: NeedRow, standing: Sequence[Match], owner: InstitutionRow | None
 ) -> int:
     """Proposes whatever is among the best k and not proposed yet."""
-    best = await _rank(tx, ranker, need)
-    need.cutoff = best[-1].score if len(best) >= ranker.policy.k else None
     known = {str(match.row.capability_id) for match in standing}
-    new = [(rank, scored) for rank, scored in enumerate(best, 1) if scored.capability_id not in known]
+    new = await _rank(tx, ranker, need, known)
     offered = await capabilities.some(tx, [UUID(scored.capability_id) for _, scored in new])
     providers = await institutions.some(tx, {row.institution_id for row in offered.values()})
     for rank, scored in new:
@@ -147,19 +145,22 @@ async def _propose(
     return len(new)
 
 
-async def _rank(tx: Tx, ranker: Ranker, need: NeedRow) -> list[Scored]:
-    """The best k, from an index that agrees with the rows of all of them."""
+async def _rank(tx: Tx, ranker: Ranker, need: NeedRow, known: set[str]) -> list[Best]:
+    """Those of the best k that are not known yet, explained, from an index that agrees with the rows of all of them."""
     quiet = await needs.quiet(tx, need.id, tx.now - timedelta(days=ranker.policy.quiet_days))
     silent = frozenset(str(capability_id) for capability_id in quiet)
     sought, today = facts.need_facts(need), tx.clock.today()
-    best: list[Scored] = []
+    best: list[tuple[str, float]] = []
     for _ in range(MOST_RANKINGS):
-        best = await ranker.rank(sought, today, quiet=silent)
-        if not await ranker.refresh(tx, [UUID(scored.capability_id) for scored in best]):
+        best = await ranker.top(sought, today, quiet=silent)
+        if not await ranker.refresh(tx, [UUID(capability_id) for capability_id, _ in best]):
             break
     # whatever still moves has left a request in the queue and is looked at again
-    pairs = [(s, ranker.index.pair(sought, s.capability_id, today, silent)) for s in best]
-    return [scored for scored, pair in pairs if pair is not None and eligibility.eligible(pair)]
+    pairs = [(c, score, ranker.index.pair(sought, c, today, silent)) for c, score in best]
+    valid = [(c, score) for c, score, pair in pairs if pair is not None and eligibility.eligible(pair)]
+    need.cutoff = valid[-1][1] if len(valid) >= ranker.policy.k else None
+    ranked = enumerate(valid, 1)
+    return [(rank, ranker.index.score(sought, c, today)) for rank, (c, _) in ranked if c not in known]
 
 
 def _proposal(

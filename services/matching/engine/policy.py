@@ -75,6 +75,10 @@ class Policy:
             msg = "weights must be at least 0 and sum to 1"
             raise ValueError(msg)
 
+    def __hash__(self) -> int:
+        """By version; two policies of one version with other numbers are still unequal."""
+        return hash(self.version)
+
     def spread(self, applicable: frozenset[str]) -> dict[str, float]:
         """Weights of the applicable criteria, scaled so that they sum to 1, in the fixed order."""
         names = [name for name in CRITERIA if name in applicable]
