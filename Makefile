@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit lint format lock clean
+.PHONY: help setup run test test-unit test-faults lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,7 +36,10 @@ run: $(VENV)/.run ## Start the whole system with the demo; Ctrl-C ends it
 	@exec $(BIN)/bandung up
 
 test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
-	$(PYTEST) -n 2 --dist loadfile
+	$(PYTEST) -n 2 --dist loadfile -m "not long"
+
+test-faults: $(VENV)/.dev ## Every fault, also the long ones; prints the table of faults (some 20 minutes)
+	$(PYTEST) tests/faults
 
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit

@@ -21,6 +21,7 @@ from services.notifications.domain.retries import is_success
 from services.notifications.signals import Signals, wait_any
 from services.notifications.store import deliveries, events, webhooks
 from shared.data.database import is_passing
+from shared.ops.failpoints import reach
 from shared.ops.faults import Fault
 from shared.ops.ids import new_id
 
@@ -173,6 +174,7 @@ class Dispatcher:
         try:
             async with lane.sending, self._sending:
                 outcome = await self._send(job)
+            reach("webhook.posted")
             lane.learn(outcome)
             if is_success(outcome.http_status):
                 self._done.put_nowait((job, outcome))
