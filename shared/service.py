@@ -88,6 +88,8 @@ class Service:
     topics: Sequence[Topic] = ()
     """All topics of the installation, whoever writes them: each service can make sure of them."""
     publishes: Sequence[type[Event]] = ()
+    delivers: Sequence[type[Event]] = ()
+    """What it sends to webhooks."""
     handlers: Handlers = field(default_factory=Handlers)
     tasks: Sequence[Task] = ()
     workers: Callable[[Running], Sequence[Worker]] = lambda _running: ()
@@ -97,6 +99,8 @@ class Service:
     """Runs once after the migrations and before anything else: seeds, signing keys, indexes."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the service's own endpoints find under `running.state`."""
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    """Values by name for the examples of its documents (`shared.contracting.examples`)."""
     keys: Callable[[Running], KeySource] | None = None
     """Where token keys come from when not from the issuer's address: the issuer itself has them at hand."""
 

@@ -67,7 +67,13 @@ class Metrics:
         self.request_seconds = Histogram("bandung_http_request_seconds", "Time to answer", ["route"], registry=r)
         self.relayed = Counter("bandung_outbox_published", "Outbox rows acknowledged by Kafka", registry=r)
         self.unsent = Gauge("bandung_outbox_unsent", "Outbox rows not yet acknowledged by Kafka", registry=r)
+        self.unsent_age = Gauge("bandung_outbox_oldest_seconds", "Age of the oldest unsent outbox row", registry=r)
         self.handled = Counter("bandung_consumer_handled", "Records by what became of them", ["outcome"], registry=r)
         self.lag = Gauge("bandung_consumer_lag", "Records not yet handled", registry=r)
         self.dead_letters = Gauge("bandung_dead_letters", "Dead letters waiting for an operator", registry=r)
+        self.failing = Gauge(
+            "bandung_check_failing", "1 while this check of /readyz fails (kafka, database ...)", ["check"], registry=r
+        )
+        self.pool_used = Gauge("bandung_database_pool_used", "Database connections in use", ["pool"], registry=r)
+        self.pool_size = Gauge("bandung_database_pool_size", "Database connections allowed", ["pool"], registry=r)
         self.loop_lag = Gauge("bandung_loop_lag_seconds", "Latest delay of the event loop", registry=r)

@@ -1,95 +1,86 @@
 """The concept lexicon: one concept behind `tanning`, `tannerie`, `curtume`, `دباغة`, `制革` and `дубление`.
 
-Data: `data/lexicon.jsonl`, one concept a line with its labels and synonyms in seven languages and its
-ISIC, HS and SDG links. Looked up by longest phrase over the folded keys of a text.
+Data: `data/concepts`, described and checked in `concepts`; how phrases are found: `phrases`.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
-from services.matching.engine.text import Document, tokens
+from services.matching.engine import concepts as files
+from services.matching.engine.concepts import Concept
+from services.matching.engine.folding import ARABIC, key_of, without_particle
+from services.matching.engine.phrases import Hit, Phrases
+from services.matching.engine.stopwords import STOP_WORDS
+from services.matching.engine.text import CHINESE, Document, is_chinese, pairs_of, pieces, word_key
 
-DATA = Path(__file__).parent / "data" / "lexicon.jsonl"
-LANGUAGES = ("en", "fr", "es", "pt", "ar", "zh", "ru")
 MARK = "~"
 """Begins a term that is a concept; no key of a word can hold it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Concept:
-    """One idea of the field. `broader` is the concept that it also counts as; labels by language."""
+@dataclass(slots=True)
+class Reading:
+    """A text taken in once: keys of its words, symbols in which phrases are looked for, and its stop words."""
 
-    id: str
-    labels: Mapping[str, tuple[str, ...]]
-    isic: tuple[str, ...] = ()
-    hs: tuple[str, ...] = ()
-    sdg: tuple[str, ...] = ()
-    broader: str | None = None
-
-
-Phrase = tuple[str, ...]
+    keys: list[str] = field(default_factory=list)
+    symbols: list[str] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Concepts by id, and the phrases that stand for them by first key, longest first."""
+    """Concepts by id, and the phrases that stand for them."""
 
     concepts: Mapping[str, Concept]
-    phrases: Mapping[str, tuple[tuple[Phrase, str], ...]]
+    phrases: Phrases
+    counts_as: Mapping[str, tuple[str, ...]]
+    """Terms of a concept: its own and those of all broader ones."""
 
     @classmethod
     def of(cls, concepts: Sequence[Concept]) -> "Lexicon":
-        """Index the labels of the concepts; the first concept keeps a phrase that two claim."""
-        owner: dict[Phrase, str] = {}
-        for concept in concepts:
-            for label in (label for labels in concept.labels.values() for label in labels):
-                phrase = tuple(token.key for token in tokens(label))
-                if phrase:
-                    owner.setdefault(phrase, concept.id)
-        by_first: dict[str, list[tuple[Phrase, str]]] = {}
-        for phrase, concept_id in owner.items():
-            by_first.setdefault(phrase[0], []).append((phrase, concept_id))
-        phrases = {key: tuple(sorted(found, key=lambda p: -len(p[0]))) for key, found in by_first.items()}
-        return cls({concept.id: concept for concept in concepts}, phrases)
-
-    def hits(self, keys: Sequence[str]) -> Iterator[str]:
-        """Ids of the concepts in a sequence of keys, longest phrase first, without overlap."""
-        position = 0
-        while position < len(keys):
-            phrase, concept_id = self._longest(keys, position)
-            if concept_id:
-                yield concept_id
-            position += max(1, len(phrase))
-
-    def _longest(self, keys: Sequence[str], position: int) -> tuple[Phrase, str | None]:
-        for phrase, concept_id in self.phrases.get(keys[position], ()):
-            if tuple(keys[position : position + len(phrase)]) == phrase:
-                return phrase, concept_id
-        return (), None
-
-    def with_broader(self, concept_id: str) -> Iterator[str]:
-        """Give the concept itself, then what it also counts as; a loop in the data ends the walk."""
-        seen: set[str] = set()
-        current: str | None = concept_id
-        while current and current not in seen and current in self.concepts:
-            seen.add(current)
-            yield current
-            current = self.concepts[current].broader
+        """Index the concepts. LexiconError if they cannot be used."""
+        known = {concept.id: concept for concept in concepts}
+        terms = {name: tuple(MARK + above for above in _upward(name, known)) for name in known}
+        return cls(known, Phrases.of(concepts), terms)
 
     def document(self, texts: Sequence[str]) -> Document:
         """Terms of a capability or need: words of all texts, and the concepts that they name."""
         frequencies: Counter[str] = Counter()
         length = 0
-        for text in texts:
-            keys = [token.key for token in tokens(text)]
-            length += len(keys)
-            frequencies.update(keys)
-            frequencies.update(MARK + c for hit in self.hits(keys) for c in self.with_broader(hit))
+        for reading, hits in self.read(texts):
+            length += len(reading.keys)
+            frequencies.update(reading.keys)
+            for hit in hits:
+                for concept in hit.concepts:
+                    frequencies.update(self.counts_as[concept])
         return Document(length, frequencies)
+
+    def read(self, texts: Sequence[str]) -> Iterator[tuple[Reading, list[Hit]]]:
+        """Each text with the concepts found in it; the language of ambiguous words is that of all texts together."""
+        readings = [self._reading(text) for text in texts]
+        languages = cache(lambda: languages_of(readings))
+        for reading in readings:
+            yield reading, list(self.phrases.hits(reading.symbols, languages))
+
+    def _reading(self, text: str) -> Reading:
+        reading = Reading()
+        for piece in pieces(text):
+            if is_chinese(piece):
+                reading.keys += pairs_of(piece)
+                reading.symbols += piece
+            elif key := word_key(piece):
+                reading.keys.append(key)
+                reading.symbols.append(key if key in self.phrases.vocabulary else self._known(key, piece))
+            elif piece in STOP_WORDS:
+                reading.stops.append(piece)
+        return reading
+
+    def _known(self, key: str, word: str) -> str:
+        """Key of a word that no phrase has; of an Arabic one with a particle before it the key without, if known."""
+        bare = without_particle(word) if ARABIC.match(word) else None
+        bare_key = key_of(bare) if bare else key
+        return bare_key if bare_key in self.phrases.vocabulary else key
 
     def implied_isic(self, document: Document) -> tuple[str, ...]:
         """ISIC codes that the concepts of a text stand for."""
@@ -97,20 +88,29 @@ class Lexicon:
         return tuple(sorted({code for concept_id in named for code in self.concepts[concept_id].isic}))
 
 
-def _concept(line: str) -> Concept:
-    data = json.loads(line)
-    return Concept(
-        id=data["id"],
-        labels={language: tuple(data.get(language, ())) for language in LANGUAGES},
-        isic=tuple(data.get("isic", ())),
-        hs=tuple(data.get("hs", ())),
-        sdg=tuple(data.get("sdg", ())),
-        broader=data.get("broader"),
-    )
+def _upward(name: str, known: Mapping[str, Concept]) -> Iterator[str]:
+    """Give the concept itself, then all that it also counts as, each once."""
+    seen: dict[str, None] = {}
+    waiting = [name]
+    while waiting:
+        current = waiting.pop(0)
+        if current in known and current not in seen:
+            seen[current] = None
+            waiting += known[current].broader
+    yield from seen
+
+
+def languages_of(readings: Sequence[Reading]) -> frozenset[str]:
+    """Languages that texts seem to be in, by their stop words and Chinese characters; several when none leads."""
+    votes: Counter[str] = Counter()
+    for reading in readings:
+        votes.update(language for word in reading.stops for language in STOP_WORDS[word])
+        votes["zh"] += sum(1 for symbol in reading.symbols if CHINESE.match(symbol))
+    most = max(votes.values(), default=0)
+    return frozenset(language for language, count in votes.items() if count == most) if most else frozenset()
 
 
 @cache
 def default_lexicon() -> Lexicon:
-    """Give the lexicon of the data file, read once."""
-    lines = DATA.read_text(encoding="utf-8").splitlines()
-    return Lexicon.of([_concept(line) for line in lines if line.strip()])
+    """Give the lexicon of the concept files, read once."""
+    return Lexicon.of(files.read())

@@ -1,8 +1,6 @@
-"""Folding of texts in seven languages into comparable keys, and BM25's frozen term statistics.
+"""Texts as the engine reads them: pieces, tokens and symbols, and BM25's frozen term statistics.
 
-A key is not a word but what words of one family share: `tannery`, `tanneries` and `tannerie` give one
-key, and so do `production`, `produção` and `producción`. The rules are spelling rules, no dictionary;
-what they cannot bridge is the work of the concept lexicon.
+How one word becomes a key: `folding`. Which concepts a text names: `lexicon`.
 """
 
 import re
@@ -10,22 +8,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
-from anyascii import anyascii
-
+from services.matching.engine.folding import key_of
 from services.matching.engine.stopwords import STOP_CHARACTERS, STOP_WORDS
 
-KEY_LENGTH = 14
-"""Keys are cut here: bounds what a match stores, and joins the last inflections of long words."""
-
-WORD = re.compile(r"[^\W_]+")
-CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-ARABIC = re.compile(r"[\u0600-\u06ff]")
-CYRILLIC = re.compile(r"[\u0400-\u04ff]")
-DOUBLED = re.compile(r"([a-z])\1")
-NOT_KEY = re.compile(r"[^a-z0-9]")
+WORD = re.compile(r"[^\W_]+(?:[-\u2010][^\W_]+)*")
+HYPHEN = re.compile(r"[-\u2010]")
+CHINESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+SURFACE_LENGTH = 40
+ENCLITICS = frozenset(("se", "me", "lhe", "lhes", "nos", "lo", "la", "los", "las", "o", "a", "os", "as"))
+"""Portuguese pronouns that a hyphen hangs on a verb: `trata-se` is no compound."""
 
 
 class Token(NamedTuple):
@@ -35,147 +28,68 @@ class Token(NamedTuple):
     surface: str
 
 
+def pieces(text: str) -> Iterator[str]:
+    """Casefolded words, and unbroken runs of Chinese characters, in reading order; any text is accepted."""
+    for match in WORD.finditer(_plain(text)):
+        word = match.group()
+        if not word.isascii() and CHINESE.search(word):
+            yield from _around_chinese(word)
+        elif HYPHEN.search(word):
+            yield from _compound(HYPHEN.split(word))
+        else:
+            yield word
+
+
+def _compound(parts: list[str]) -> list[str]:
+    """Words of a hyphenated one; one word if a part means nothing alone: `e-commerce`, `know-how`, `sur-sur`."""
+    dependent = any(len(part) == 1 or part in STOP_WORDS for part in parts)
+    return ["".join(parts)] if dependent and parts[-1] not in ENCLITICS else parts
+
+
+def _plain(text: str) -> str:
+    """Casefold, join what Unicode writes in several ways, drop the vowel marks and stretches of Arabic."""
+    if text.isascii():
+        return text.casefold()
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(c for c in plain if c.isascii() or (unicodedata.category(c) != "Mn" and c != "\u0640"))
+
+
+def _around_chinese(word: str) -> Iterator[str]:
+    position = 0
+    for run in CHINESE.finditer(word):
+        yield from filter(None, HYPHEN.split(word[position : run.start()]))
+        yield run.group()
+        position = run.end()
+    yield from filter(None, HYPHEN.split(word[position:]))
+
+
+def is_chinese(piece: str) -> bool:
+    """Whether the piece is a run of Chinese characters."""
+    return not piece.isascii() and CHINESE.match(piece) is not None
+
+
 def tokens(text: str) -> Iterator[Token]:
     """Keys of a text in reading order, stop words left out; any text is accepted."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    plain = "".join(c for c in plain if unicodedata.category(c) != "Mn" and c != "\u0640")
-    for match in WORD.finditer(plain):
-        yield from _word_tokens(match.group())
+    for piece in pieces(text):
+        if is_chinese(piece):
+            yield from (Token(pair, pair) for pair in pairs_of(piece))
+        elif key := word_key(piece):
+            yield Token(key, piece[:SURFACE_LENGTH])
 
 
-def _word_tokens(word: str) -> Iterator[Token]:
-    position = 0
-    for run in CJK.finditer(word):
-        yield from _alphabetic(word[position : run.start()])
-        yield from _bigrams(run.group())
-        position = run.end()
-    yield from _alphabetic(word[position:])
+def word_key(word: str) -> str:
+    """Key of a casefolded word; empty for a stop word and for what is too short to tell anything."""
+    # Stop words are looked up with their accents: `mais` (but) is one, `maïs` (maize) is not.
+    if len(word) == 1 or word in STOP_WORDS:
+        return ""
+    key = key_of(word)
+    return key if len(key) > 1 else ""
 
 
-def _bigrams(run: str) -> Iterator[Token]:
+def pairs_of(run: str) -> list[str]:
     """Chinese has no spaces: pairs of characters stand for words, kept in their own script."""
     pairs = [run] if len(run) == 1 else [run[i : i + 2] for i in range(len(run) - 1)]
-    for pair in pairs:
-        if STOP_CHARACTERS.isdisjoint(pair):
-            yield Token(pair, pair)
-
-
-def _alphabetic(word: str) -> Iterator[Token]:
-    # Stop words are looked up with their accents: `mais` (but) is one, `maïs` (maize) is not.
-    if len(word) > 1 and word not in STOP_WORDS:
-        key = key_of(word)
-        if len(key) > 1:
-            yield Token(key, word[:40])
-
-
-@lru_cache(maxsize=262_144)
-def key_of(word: str) -> str:
-    """Key of one casefolded word without spaces; empty when nothing is left of it."""
-    word = word[:64]
-    if ARABIC.search(word):
-        return _marked("a_", NOT_KEY.sub("", anyascii(_arabic(word)).lower()))
-    if CYRILLIC.search(word):
-        latin = NOT_KEY.sub("", anyascii(_russian(word)).lower())
-        return latin[:KEY_LENGTH] if len(latin) >= LONG_ENOUGH else _marked("r_", latin)
-    return stem(NOT_KEY.sub("", anyascii(word).lower()))[:KEY_LENGTH]
-
-
-LONG_ENOUGH = 6
-"""Shorter Russian words would meet others by chance: `соль` (salt) is no `sol` (soil)."""
-
-
-def _marked(script: str, latin: str) -> str:
-    """Keep a word of another script apart; Arabic ones always, as they come without vowels."""
-    return (script + latin)[:KEY_LENGTH] if latin else ""
-
-
-ARABIC_STEM, RUSSIAN_STEM, LATIN_STEM = 3, 4, 4
-"""Letters that must be left of a word when an ending is dropped."""
-ARABIC_PREFIXES = ("وال", "بال", "كال", "فال", "لل", "ال")
-
-
-def _arabic(word: str) -> str:
-    """Drop the article with its attached particles, then a feminine or plural ending."""
-    for prefix in ARABIC_PREFIXES:
-        if word.startswith(prefix) and len(word) - len(prefix) >= ARABIC_STEM:
-            word = word[len(prefix) :]
-            break
-    for ending in ("ات", "ية", "ين", "ون", "ة"):
-        if word.endswith(ending) and len(word) - len(ending) >= ARABIC_STEM:
-            return word[: -len(ending)]
-    return word
-
-
-# ruff: noqa: RUF001 (Cyrillic endings are meant)
-RUSSIAN_ENDINGS = (
-    *("иями", "ями", "ами", "его", "ого", "ему", "ому", "ими", "ыми", "иях", "ией", "ием", "иям"),
-    *("ях", "ах", "ям", "ам", "ию", "ия", "ии", "ие", "ов", "ев", "ей", "ой", "ый", "ий", "ая", "яя", "ое", "ее"),
-    *("ые", "ую", "юю", "ом", "ем", "их", "ых", "а", "я", "о", "е", "ы", "и", "у", "ю", "ь", "й"),
-)
-
-
-def _russian(word: str) -> str:
-    """Drop the longest case ending that leaves four letters."""
-    for ending in RUSSIAN_ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= RUSSIAN_STEM:
-            return word[: -len(ending)]
-    return word
-
-
-SUFFIXES = (
-    # (endings of English, French, Spanish, Portuguese; common form; letters that must stay before it)
-    (("ciones", "tions", "coes", "cion", "tion", "cao"), "cion", 2),
-    (("siones", "sions", "soes", "sion", "sao"), "sion", 3),
-    (("idades", "idade", "idad", "ities", "ity", "ites", "ite"), "it", 3),
-    (("amientos", "imientos", "amiento", "imiento", "amentos", "imentos", "amento", "imento"), "ment", 3),
-    (("ements", "ement", "ments", "ment"), "ment", 3),
-    (("iques", "ique", "ically", "ical", "icas", "icos", "ics", "ica", "ico"), "ic", 3),
-    (("aires", "aire", "arios", "arias", "ario", "aria", "aries", "ary"), "ar", 3),
-    (("ielles", "ielle", "iels", "iel"), "ial", 3),
-    (("eaux",), "eau", 2),
-    (("aux",), "al", 3),
-    (("ings", "ing", "ed"), "", 4),
-)
-SPELLINGS = (
-    ("ph", "f"),
-    ("th", "t"),
-    ("qu", "c"),
-    ("ch", "c"),
-    ("ct", "t"),
-    ("q", "c"),
-    ("k", "c"),
-    ("y", "i"),
-    ("z", "s"),
-)
-
-
-def stem(word: str) -> str:
-    """Give the common key of a word family across English, French, Spanish and Portuguese spelling.
-
-    Ending classes first, else plural -s and final vowels; then spellings that differ between the
-    four for one sound. Words of three letters are left alone.
-    """
-    if len(word) < LATIN_STEM or word.isdigit():
-        return word
-    word = _common_ending(word)
-    for spelling, common in SPELLINGS:
-        word = word.replace(spelling, common)
-    return DOUBLED.sub(r"\1", word)
-
-
-def _common_ending(word: str) -> str:
-    for endings, common, stays in SUFFIXES:
-        for ending in endings:
-            if word.endswith(ending) and len(word) - len(ending) >= stays:
-                return word[: -len(ending)] + common
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-1]
-    if word.endswith("e") and len(word) > LATIN_STEM:
-        word = word[:-1]
-    for _ in range(2):
-        if word[-1] in "aeioy" and len(word) > LATIN_STEM + 1:
-            word = word[:-1]
-    return word
+    return [pair for pair in pairs if STOP_CHARACTERS.isdisjoint(pair)]
 
 
 @dataclass(frozen=True, slots=True)
