@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit bench-quality test-compose up down contracts docs lint format lock clean
+.PHONY: help setup run test test-unit test-faults bench-quality test-compose up down contracts docs lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ run: $(VENV)/.run ## Start the whole system with the demo; Ctrl-C ends it
 
 test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
 	$(PYTEST) -n 2 --dist loadfile
+
+test-faults: $(VENV)/.dev ## Every fault, also the long ones; prints the table of faults (some 20 minutes)
+	$(PYTEST) tests/faults -m "not compose"
 
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit

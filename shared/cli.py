@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import zipfile
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,7 +62,7 @@ class Operations:
 
     def add_to(self, app: typer.Typer) -> None:
         """Registers the commands."""
-        for command in (self.migrate, self.outbox, self.snapshot):
+        for command in (self.migrate, self.outbox, self.snapshot, self.backup, self.restore, self.restored):
             app.command()(command)
         app.add_typer(_group("topics", "Kafka topics.", ensure=self.ensure_topics), name="topics")
         letters = _group(
@@ -103,6 +105,44 @@ class Operations:
 
         made = self._each(service, operations.snapshot)
         show([{"service": service, "events": number} for number in made], as_json=as_json, title="Snapshot")
+
+    def backup(
+        self,
+        folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
+        service: SomeService = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Copy the databases, each as it is at one moment, while everything runs."""
+        from shared import operations
+
+        async def work(running: Running) -> Row:
+            return await operations.backup(running, folder)
+
+        show(self._each(service, work), as_json=as_json, title="Backups")
+
+    def restore(
+        self,
+        service: OneService,
+        file: Annotated[Path, typer.Argument(help="What `backup` wrote.", exists=True, dir_okay=False)],
+        as_json: AsJson = False,
+    ) -> None:
+        """Set one database back to a backup, and tell the others. The service must be stopped, the others may run."""
+        from shared import operations
+        from shared.data.backup import CannotRestore
+
+        async def work(running: Running) -> Row:
+            try:
+                return await operations.restore(running, file)
+            except (CannotRestore, zipfile.BadZipFile, KeyError) as error:
+                raise complain(f"{file}: {error}. Nothing was changed.") from error
+
+        show(self._each(service, work), as_json=as_json, title="Restored")
+
+    def restored(self, service: OneService, as_json: AsJson = False) -> None:
+        """Say that a database was set back by other means: raises its epoch and writes a snapshot."""
+        from shared import operations
+
+        show(self._each(service, operations.restored), as_json=as_json, title="Restored")
 
     def list_letters(
         self,

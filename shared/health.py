@@ -87,7 +87,7 @@ async def checks_of(running: Running) -> dict[str, Check]:
     except Exception as error:  # noqa: BLE001 (whatever it is, this is the place that says so)
         checks["database"] = _failing(f"{type(error).__name__}: {error}"[:200])
     checks["kafka"] = _kafka(running)
-    own = (running.relay.database_fault, running.scheduler.fault)
+    own = (running.relay.database_fault, running.relay.row_fault, running.scheduler.fault)
     for fault in (*own, *(worker.fault for worker in running.workers)):
         checks[fault.part] = _words(fault.words())
     return checks

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from shared.data.database import is_passing
-from shared.messaging.kafka import cluster_id, stop_bounded
+from shared.messaging.kafka import admin, stop_bounded
+from shared.messaging.log_ids import log_ids
 from shared.messaging.subscription import START_SECONDS, started
 from shared.ops.faults import Fault
 
@@ -36,6 +37,7 @@ COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
 DEAD_LETTER_STREAK = 20
 WATCHDOG_SECONDS = 60.0
+LOOK_SECONDS = 5.0
 BACKOFF_SECONDS = (0.2, 10.0)
 
 
@@ -69,7 +71,8 @@ class Consumer:
     limit_fault: Fault = field(default_factory=lambda: Fault("consumer-dead-letters"))
     lag: int | None = None
     _lanes: dict[TopicPartition, _Lane] = field(default_factory=dict)
-    _cluster: str = ""
+    _logs: dict[str, str] = field(default_factory=dict)
+    _looked_at: float = 0.0
     _unpositioned: bool = False
     _assignments: int = 0
     _committed_at: float = 0.0
@@ -105,7 +108,9 @@ class Consumer:
     async def _started(self) -> AIOKafkaConsumer:
         # a topic made after the subscription would be met only at the next metadata refresh
         await self.ensure_topics()
-        self._cluster = await cluster_id(self.bootstrap)
+        topics = [self.prefix + topic for topic in self.delivery.handlers.topics]
+        async with admin(self.bootstrap) as client:
+            self._logs = await log_ids(client._client, topics)  # noqa: SLF001 (the version is pinned)
         self._lanes.clear()
         self._offsets.clear()
         self._committed = {}
@@ -114,7 +119,7 @@ class Consumer:
             self.bootstrap,
             group=self.prefix + self.group,
             slot=self.slot,
-            topics=[self.prefix + topic for topic in self.delivery.handlers.topics],
+            topics=topics,
             assigned=self._position,
             revoked=self._forget,
         )
@@ -122,7 +127,7 @@ class Consumer:
     async def _position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
         """Seeks each assigned partition to where the database says; called on every assignment."""
         try:
-            known = await self.delivery.positions(self._cluster)
+            known = await self.delivery.positions(self._logs)
             async with asyncio.timeout(START_SECONDS):
                 first = await consumer.beginning_offsets(list(assigned))
         except Exception as error:  # noqa: BLE001 (the listener must not raise: aiokafka would read on from Kafka's own offsets)
@@ -160,6 +165,7 @@ class Consumer:
             self._measure(consumer)
             self._watch(consumer, advanced=bool(polled))
             await self._commit(consumer)
+            await self._look(consumer)
 
     async def _work_off(
         self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record], assignments: int
@@ -216,7 +222,7 @@ class Consumer:
         return len(records)
 
     async def _handle(self, tp: TopicPartition, records: Sequence[Record]) -> None:
-        self._offsets[tp] = await self.delivery.handle(self._cluster, tp, records)
+        self._offsets[tp] = await self.delivery.handle(self._logs[tp.topic], tp, records)
 
     async def _bury(self, tp: TopicPartition, record: Record, error: Exception, lane: _Lane) -> bool:
         """Whether the record is now a dead letter; False when the budget of its partition is used up."""
@@ -227,7 +233,7 @@ class Consumer:
                 f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200]
             )
             return False
-        self._offsets[tp] = await self.delivery.bury(self._cluster, tp, record, error)
+        self._offsets[tp] = await self.delivery.bury(self._logs[tp.topic], tp, record, error)
         self._streaks[tp] = self._streaks.get(tp, 0) + 1
         return True
 
@@ -247,6 +253,22 @@ class Consumer:
         elif now - self._advanced_at > WATCHDOG_SECONDS:
             self.rebuilds_without_progress += 1
             raise MustRebuild(f"{self.lag} records wait, none came for {WATCHDOG_SECONDS:g} s")
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        """Raises `MustRebuild` when a topic is another log by now: our positions in it mean nothing."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                found = await log_ids(consumer._client, self._logs)  # noqa: SLF001 (the version is pinned)
+        except UnknownTopicOrPartitionError as error:
+            raise MustRebuild(f"topic {error} is gone") from error
+        except (KafkaError, TimeoutError, OSError):
+            return  # the client comes back by itself, and then we look again
+        if found != self._logs:
+            raise MustRebuild("a topic was made anew")
 
     def _passing(self, error: Exception) -> None:
         if self.limit_fault.since is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 START_SECONDS = 20.0
 BUFFER_SECONDS = 60.0  # longer than any slice
 LOOK_SECONDS = 1.0
+MOST_POLL_MS = 300_000
 
 
 async def started(
@@ -35,6 +36,7 @@ async def started(
         auto_offset_reset="earliest",
         session_timeout_ms=45_000,
         heartbeat_interval_ms=10_000,
+        max_poll_interval_ms=MOST_POLL_MS,
         metadata_max_age_ms=30_000,
         fetch_max_wait_ms=5_000,  # an idle broker is asked every five seconds; new records come at once
     )
