@@ -63,7 +63,7 @@ def for_partners(services: Sequence[Service]) -> Json:
     values = {name: value for service in services for name, value in service.examples.items()}
     for event in told:
         if event.topic:
-            document["components"]["messages"][event.short_name()]["examples"] = [_example(event, values)]
+            document["components"]["messages"][schemas.name(event)]["examples"] = [_example(event, values)]
     return document
 
 
@@ -84,7 +84,7 @@ def _document(
     info: Json, topics: dict[str, Events], operations: list[tuple[str, str, Events]], declared: Sequence[Topic]
 ) -> Json:
     configured = {topic.name: topic for topic in declared}
-    events = sorted((e for some in topics.values() for e in some), key=lambda e: e.short_name())
+    events = sorted((e for some in topics.values() for e in some), key=schemas.name)
     return {
         "asyncapi": "3.0.0",
         "info": info | {"license": {"name": "Apache-2.0"}},
@@ -92,7 +92,7 @@ def _document(
         "channels": {name: _channel(configured[name], its) for name, its in topics.items()},
         "operations": {f"{action}.{topic}": _operation(action, topic, its) for action, topic, its in operations},
         "components": {
-            "messages": {event.short_name(): _message(event) for event in events},
+            "messages": {schemas.name(event): _message(event) for event in events},
             "messageTraits": {"cloudEvent": _trait()},
             "schemas": schemas.as_components(events),
         },
@@ -105,7 +105,7 @@ def _channel(topic: Topic, events: Events) -> Json:
     kafka = {"partitions": topic.partitions, "topicConfiguration": config, "bindingVersion": _BINDING}
     return {
         "address": topic.name,
-        "messages": {e.short_name(): _ref("components/messages", e.short_name()) for e in events},
+        "messages": {schemas.name(e): _ref("components/messages", schemas.name(e)) for e in events},
         "bindings": {"kafka": kafka},
     }
 
@@ -115,7 +115,7 @@ def _number(value: str) -> str | int:
 
 
 def _operation(action: str, topic: str, events: Events) -> Json:
-    messages = [_ref(f"channels/{topic}/messages", event.short_name()) for event in events]
+    messages = [_ref(f"channels/{topic}/messages", schemas.name(event)) for event in events]
     return {"action": action, "channel": _ref("channels", topic), "messages": messages}
 
 
@@ -124,7 +124,7 @@ def _message(event: type[Event]) -> Json:
         "name": event.wire,
         "title": event.short_name(),
         "summary": schemas.summary(event),
-        "payload": _ref("components/schemas", event.short_name()),
+        "payload": _ref("components/schemas", schemas.name(event)),
         "traits": [_ref("components/messageTraits", "cloudEvent")],
         "x-visibility": event.visibility.value,
     }
