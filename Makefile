@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit lint format lock clean
+.PHONY: help setup run test test-unit test-compose up down contracts docs lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,12 +41,30 @@ test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit
 
-lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions
+test-compose: $(VENV)/.dev ## Build the containers, start them, play the story, kill every part (needs Docker)
+	$(PYTEST) tests/compose -m compose -p no:randomly -s
+
+up: ## Build and start everything in containers; prints addresses and the first sign-in
+	@$(PYTHON) deploy/stack.py up
+
+down: ## Stop the containers; VOLUMES=1 removes the data too
+	@$(PYTHON) deploy/stack.py down $(if $(VOLUMES),--volumes)
+
+lint: $(VENV)/.dev ## ruff, mypy, import rules, size of functions, contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy deploy/stack.py deploy/probe.py deploy/examples/partner
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.sizes
+	$(BIN)/bandung contracts check
+	$(BIN)/bandung docs check
+
+contracts: $(VENV)/.dev ## Write shared/contracts after a change of an event or a route
+	$(BIN)/bandung contracts write
+
+docs: $(VENV)/.dev ## Fill in the parts of the guides that are made from the code
+	$(BIN)/bandung docs write
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .
@@ -54,6 +72,7 @@ format: $(VENV)/.dev ## Format the code
 
 lock: ## Refresh the lock files to the newest versions (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q --upgrade --extra local pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q -c requirements.lock pyproject.toml -o requirements-service.lock
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q --extra local --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -q --group pyproject.toml:build -o requirements-build.lock
 

@@ -9,12 +9,13 @@ import importlib.util
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services import SERVICES
+from services import SERVICES, contracts
 from services.home import ENVIRONMENT_FILE
 from shared import __version__
 
@@ -31,6 +32,13 @@ app = typer.Typer(
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ServiceName = Annotated[str, typer.Argument(help=f"One of: {', '.join(SERVICES)}.")]
+
+
+class DocsAction(StrEnum):
+    """What `bandung docs` does."""
+
+    WRITE = "write"
+    CHECK = "check"
 
 
 def load(name: str | None) -> list[Service]:
@@ -174,12 +182,18 @@ def _loop(work: Coroutine[Any, Any, None]) -> None:
 
 
 @app.command()
-def contracts(as_json: AsJson = False) -> None:
-    """The catalogue of events: type, topic, who may see it; with --json each event's JSON Schema too."""
-    from services.catalogue import rows
-    from shared.cli import show
+def docs(
+    action: Annotated[DocsAction, typer.Argument(help="Fill in what is stale, or only name it (exit code 1).")],
+) -> None:
+    """The sections of the guides that are made from the code."""
+    from services.guides import sections
 
-    show(rows(with_schema=as_json), as_json=as_json, title="Events")
+    root = Path(__file__).resolve().parents[1]
+    if action is DocsAction.WRITE:
+        for name in sections.write(root):
+            typer.echo(f"{name}: written")
+    elif stale := sections.stale(root):
+        _fail(f"Not what the code says: {', '.join(stale)}. Run `bandung docs write`.")
 
 
 def add_operations() -> None:
@@ -187,6 +201,7 @@ def add_operations() -> None:
     from shared.cli import Operations
 
     Operations(load).add_to(app)
+    app.add_typer(contracts.app)
     if importlib.util.find_spec("services.registry") is not None:
         app.add_typer(importlib.import_module("services.registry.cli").keys, name="keys")
 

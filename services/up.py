@@ -44,11 +44,15 @@ class UpSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BANDUNG_", extra="ignore")
 
-    home: Path = Path(".bandung")
-    instance: str = "local"
-    ports: str = Field("8000,8001,8002,8003,8004", pattern=r"^\d{1,5}(,\d{1,5}){4}$")
-    kafka_port: int = DEFAULT_KAFKA_PORT
-    kafka_jars: Path | None = None
+    home: Path = Field(Path(".bandung"), description="Folder of the whole state: databases, log of Kafka, keys")
+    instance: str = Field("local", description="Name of this installation, part of `ce_source`")
+    ports: str = Field(
+        "8000,8001,8002,8003,8004",
+        pattern=r"^\d{1,5}(,\d{1,5}){4}$",
+        description="Ports of console, registry, matching, projects, notifications",
+    )
+    kafka_port: int = Field(DEFAULT_KAFKA_PORT, description="Port of the embedded Kafka")
+    kafka_jars: Path | None = Field(None, description="Folder with Kafka's jars, instead of Maven Central")
     database_url: str = Field(
         "", description="Your own PostgreSQL instead of the embedded one; `{}` stands for the database"
     )

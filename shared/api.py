@@ -7,7 +7,7 @@ COMMIT, and only then the response. An endpoint therefore only parses, calls a c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -47,7 +47,8 @@ class Body(BaseModel):
 class Resource(BaseModel):
     """Base of answers that have an address, a version or a thread; the route makes the headers from these."""
 
-    model_config = ConfigDict(extra="ignore")
+    # what an answer always has is required in its schema, also where the class has a default
+    model_config = ConfigDict(extra="ignore", json_schema_serialization_defaults_required=True)
     collection: ClassVar[str] = ""
 
     @property
@@ -63,17 +64,31 @@ class Rule:
     policy: Policy
     transaction: bool = True
     reads_json: bool = True
+    refuses: frozenset[str] = frozenset()
+    patches: type[BaseModel] | None = None
+    """What the merged resource must fit, where the body of a PATCH is read as plain JSON."""
 
 
 class Router:
-    """Collects the routes of one resource. Every route names its policy, or the service does not start."""
+    """Collects the routes of one resource. Every route names its policy, or the service does not start.
+
+    `refuses` are the problem codes of its own rules; those of the conventions (tokens, versions, ...) it has anyway.
+    """
 
     def __init__(self, tag: str) -> None:
         self.routes = APIRouter(tags=[tag], route_class=_Route, strict_content_type=False)
 
-    def get(self, path: str, policy: Policy, *, transaction: bool = True, **options: Any) -> Callable[[E], E]:  # noqa: ANN401
+    def get(
+        self,
+        path: str,
+        policy: Policy,
+        *,
+        refuses: Iterable[str] = (),
+        transaction: bool = True,
+        **options: Any,  # noqa: ANN401
+    ) -> Callable[[E], E]:
         """A reading route; `transaction=False` for streams, which must not hold a connection."""
-        return self._add("GET", path, Rule(policy, transaction), options)
+        return self._add("GET", path, Rule(policy, transaction, refuses=frozenset(refuses)), options)
 
     def post(
         self,
@@ -81,16 +96,26 @@ class Router:
         policy: Policy,
         *,
         status: int = 200,
+        refuses: Iterable[str] = (),
         transaction: bool = True,
         reads_json: bool = True,
         **options: Any,  # noqa: ANN401
     ) -> Callable[[E], E]:
         """A creation (201) or a state change (200); `reads_json=False` leaves the body to the endpoint."""
-        return self._add("POST", path, Rule(policy, transaction, reads_json), {"status_code": status, **options})
+        rule = Rule(policy, transaction, reads_json, frozenset(refuses))
+        return self._add("POST", path, rule, {"status_code": status, **options})
 
-    def patch(self, path: str, policy: Policy, **options: Any) -> Callable[[E], E]:  # noqa: ANN401  # noqa: ANN401
-        """A JSON merge patch."""
-        return self._add("PATCH", path, Rule(policy), options)
+    def patch(
+        self,
+        path: str,
+        policy: Policy,
+        *,
+        refuses: Iterable[str] = (),
+        patches: type[BaseModel] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> Callable[[E], E]:
+        """A JSON merge patch; `patches` says in the documents what a body of plain JSON is merged into."""
+        return self._add("PATCH", path, Rule(policy, refuses=frozenset(refuses), patches=patches), options)
 
     def _add(self, method: str, path: str, rule: Rule, options: dict[str, Any]) -> Callable[[E], E]:
         def register(endpoint: E) -> E:
@@ -128,18 +153,19 @@ class _Route(APIRoute):
         return _Flow(
             rule,
             super().get_route_handler(),
-            frozenset(_query_names(self.dependant)),
-            reads_json=rule.reads_json and self._reads_json(),
+            frozenset(query_names(self.dependant)),
+            reads_json=rule.reads_json and not self._takes_form(),
         ).run
 
-    def _reads_json(self) -> bool:
-        return self.body_field is None or not isinstance(self.body_field.field_info, Form)
+    def _takes_form(self) -> bool:
+        return self.body_field is not None and isinstance(self.body_field.field_info, Form)
 
 
-def _query_names(dependant: Dependant) -> Iterator[str]:
+def query_names(dependant: Dependant) -> Iterator[str]:
+    """The query parameters of a route and of all that it depends on."""
     yield from (param.alias for param in dependant.query_params)
     for inner in dependant.dependencies:
-        yield from _query_names(inner)
+        yield from query_names(inner)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
 
-from shared import __version__, asyncapi, docs, health
+from shared import __version__, docs, health
+from shared.contracting.documents import Documents
 from shared.data.database import is_passing
 from shared.lifecycle import Refused
-from shared.messaging.envelope import short
 from shared.ops.ids import new_id
 from shared.web.problems import answer, not_found, refuse, render
 
@@ -41,21 +41,25 @@ def make_app(running: Running) -> FastAPI:
     app = FastAPI(
         title=f"Bandung {service.name}",
         version=__version__,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         telemetry=_telemetry(running),
     )
     app.state.running = running
+    app.state.documents = Documents(service)
     for router in service.routers:
         app.include_router(router.routes)
     for path, endpoint in (
         ("/livez", health.livez),
         ("/readyz", health.readyz),
-        ("/metrics", health.metrics),
         ("/version", health.version),
     ):
         app.add_route(path, endpoint, include_in_schema=False)
+    if not running.settings.metrics_port:
+        app.add_route("/metrics", health.metrics, include_in_schema=False)
     app.add_route("/docs", _docs, include_in_schema=False)
+    app.add_route("/openapi.json", _openapi, include_in_schema=False)
     app.add_route("/asyncapi.json", _asyncapi, include_in_schema=False)
     app.add_route("/schemas/{name}/{version}", _schema, include_in_schema=False)
     app.add_exception_handler(Refused, _refused)
@@ -84,24 +88,33 @@ def _telemetry(running: Running) -> TelemetryConfig:
     return {"tracer_provider": running.tracing, "metrics": False, "logs": False, "operation_spans": False}
 
 
-async def _docs(request: Request) -> Response:
+# these four are plain functions, so that they run in a thread: a document takes some 100 ms when it is made
+def _docs(request: Request) -> Response:
     """The routes on one page."""
-    return HTMLResponse(docs.page(request.app.openapi()))
+    return HTMLResponse(docs.page(_documents(request).openapi))
 
 
-async def _asyncapi(request: Request) -> Response:
+def _openapi(request: Request) -> Response:
+    """The routes for machines."""
+    return JSONResponse(_documents(request).openapi)
+
+
+def _asyncapi(request: Request) -> Response:
     """What this service publishes and hears."""
-    return JSONResponse(asyncapi.document(request.app.state.running.service))
+    return JSONResponse(_documents(request).asyncapi)
 
 
-async def _schema(request: Request) -> Response:
+def _schema(request: Request) -> Response:
     """JSON Schema of one event version of this service."""
-    running: Running = request.app.state.running
-    wanted = f"{request.path_params['name']}.v{request.path_params['version']}"
-    for event in running.service.publishes:
-        if f"{short(event.wire)}.v{event.version()}" == wanted:
-            return JSONResponse(event.model_json_schema(mode="serialization"), media_type="application/schema+json")
-    return answer(request, not_found("schema"))
+    found = _documents(request).schema(request.path_params["name"], request.path_params["version"])
+    if found is None:
+        return answer(request, not_found("schema"))
+    return JSONResponse(found, media_type="application/schema+json")
+
+
+def _documents(request: Request) -> Documents:
+    documents: Documents = request.app.state.documents
+    return documents
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -137,8 +150,9 @@ class _Outermost:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen["status"] = message["status"]
-                message.setdefault("headers", []).extend(_headers(request_id))
+                headers = message.setdefault("headers", [])
+                seen["status"], seen["stream"] = message["status"], _is_stream(headers)
+                headers.extend(_headers(request_id))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(service=self._running.service.name, request_id=request_id):
@@ -163,10 +177,15 @@ class _Outermost:
         route = getattr(scope.get("route"), "path", "unknown")
         took = time.perf_counter() - seen["begun"]
         self._running.metrics.requests.labels(scope["method"], route, str(seen["status"])).inc()
-        self._running.metrics.request_seconds.labels(route).observe(took)
+        if not seen.get("stream"):  # it lasts as long as its reader likes
+            self._running.metrics.request_seconds.labels(route).observe(took)
         log.debug(
             "request", method=scope["method"], path=scope["path"], status=seen["status"], ms=round(took * 1000, 1)
         )
+
+
+def _is_stream(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
 
 
 def _headers(request_id: str) -> list[tuple[bytes, bytes]]:

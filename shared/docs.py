@@ -28,7 +28,8 @@ def page(openapi: dict[str, Any]) -> str:
 
 
 def _row(method: str, path: str, operation: dict[str, Any]) -> str:
-    names = [escape(p["name"]) for p in operation.get("parameters", []) if p["in"] == "query"]
+    # shared parameters are references without `in`; all of them are headers
+    names = [escape(p["name"]) for p in operation.get("parameters", []) if p.get("in") == "query"]
     query = f" <small>?{', '.join(names)}</small>" if names else ""
     words = escape(operation.get("description") or operation.get("summary") or "")
     return f"<dt><code>{method} {escape(path)}</code>{query}</dt><dd>{words}</dd>"

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import func, select
+from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from shared import __version__
 from shared.data import migrate
@@ -41,8 +43,21 @@ async def version(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus text."""
-    return Response(generate_latest(request.app.state.running.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Prometheus text; what `/readyz` looks at is looked at again for it."""
+    running: Running = request.app.state.running
+    for name, check in (await checks_of(running)).items():
+        running.metrics.failing.labels(name).set(check["status"] != "ok")
+    for name, used, size in running.database.pools():
+        running.metrics.pool_used.labels(name).set(used)
+        running.metrics.pool_size.labels(name).set(size)
+    return Response(generate_latest(running.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def metrics_app(running: Running) -> Starlette:
+    """`/metrics` alone, for a port of its own that the public does not reach."""
+    app = Starlette(routes=[Route("/metrics", metrics)])
+    app.state.running = running
+    return app
 
 
 async def readyz(request: Request) -> Response:
@@ -95,6 +110,7 @@ async def _outbox(session: AsyncSession, running: Running) -> Check:
     row = (await session.execute(select(func.count(), func.min(t.c.time)).where(t.c.published_at.is_(None)))).one()
     running.metrics.unsent.set(row[0])
     age = 0 if row[1] is None else max(0, round((running.clock.now() - row[1]).total_seconds()))
+    running.metrics.unsent_age.set(age)
     failing = age > OLD_SECONDS or (row[0] and running.relay.kafka_fault.since is not None)
     return {"status": "failing" if failing else "ok", "unsent": row[0], "oldest_seconds": age}
 

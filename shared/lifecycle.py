@@ -108,6 +108,11 @@ class Lifecycle(Generic[Facts]):
         title = f"This {self.noun} does not allow '{action}' now"
         return Refused("invalid_transition", says, title=title, current_status=status, allowed=list(allowed))
 
+    def codes(self, *actions: str) -> frozenset[str]:
+        """With which problem codes the table can refuse these actions: what their routes must name."""
+        guards = {guard.code for step in self.steps if step.action in actions for guard in step.guards}
+        return frozenset({"forbidden", "invalid_transition"} | guards)
+
     def mermaid(self) -> str:
         """The table as a Mermaid state diagram, for the READMEs."""
         rows = sorted({(s, step.target or s, step.action) for step in self.steps for s in step.sources})

@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from shared.app import make_app
+from shared.health import metrics_app
 from shared.service import Running
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Loops:
 
     running: Running
     server: HttpServer
+    metrics_server: HttpServer | None = None
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -97,6 +99,9 @@ async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
     loops = Loops(running, http_server(make_app(running), settings.host, settings.listen_port))
     # the port first: when it is taken nothing else has begun yet
     loops.tasks["http"] = await listening(loops.server, service.name)
+    if settings.metrics_port:
+        loops.metrics_server = http_server(metrics_app(running), settings.host, settings.metrics_port)
+        loops.tasks["metrics"] = await listening(loops.metrics_server, f"{service.name} /metrics")
     loops.start("relay", running.relay.run)
     loops.start("consumer", running.consumer.run)
     loops.start("scheduler", running.scheduler.run)
@@ -151,7 +156,9 @@ async def stop(all_loops: Sequence[Loops]) -> None:
     for loops in all_loops:
         loops.running.stopping.set()  # readiness goes first, open streams end
         loops.server.ask_to_stop()
-    https = [loops.tasks["http"] for loops in all_loops]
+        if loops.metrics_server is not None:
+            loops.metrics_server.ask_to_stop()
+    https = [loops.tasks[name] for loops in all_loops for name in ("http", "metrics") if name in loops.tasks]
     if https:
         await asyncio.wait(https, timeout=HTTP_SECONDS + 0.5)
     await asyncio.gather(*(loops.end("consumer", deadline=deadline) for loops in all_loops))

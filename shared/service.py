@@ -28,7 +28,7 @@ from shared.messaging.relay import Relay
 from shared.messaging.transaction import Transactions, Tx
 from shared.ops.clock import Clock
 from shared.ops.faults import Fault
-from shared.ops.telemetry import Metrics, tracer_provider
+from shared.ops.telemetry import Metrics, shut_down, tracer_provider
 from shared.web.auth import JwksCache, KeySource, Verifier
 from shared.web.client import fetch_json
 from shared.web.limits import RateLimiter
@@ -88,6 +88,8 @@ class Service:
     topics: Sequence[Topic] = ()
     """All topics of the installation, whoever writes them: each service can make sure of them."""
     publishes: Sequence[type[Event]] = ()
+    delivers: Sequence[type[Event]] = ()
+    """What it sends to webhooks."""
     handlers: Handlers = field(default_factory=Handlers)
     tasks: Sequence[Task] = ()
     workers: Callable[[Running], Sequence[Worker]] = lambda _running: ()
@@ -97,6 +99,8 @@ class Service:
     """Runs once after the migrations and before anything else: seeds, signing keys, indexes."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the service's own endpoints find under `running.state`."""
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    """Values by name for the examples of its documents (`shared.contracting.examples`)."""
     keys: Callable[[Running], KeySource] | None = None
     """Where token keys come from when not from the issuer's address: the issuer itself has them at hand."""
 
@@ -158,9 +162,9 @@ class Running:
         )
 
     async def close(self) -> None:
-        """Lets go of the database."""
+        """Lets go of the database and of the collector."""
         await self.database.close()
-        self.tracing.shutdown()
+        await shut_down(self.tracing)
 
     def _relay(self, url: str) -> Relay:
         settings = self.settings

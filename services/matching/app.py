@@ -16,6 +16,7 @@ from services.matching.tables import KERNEL, Base
 from services.matching.worker import Worker
 from shared.events import matching
 from shared.events.topics import TOPICS
+from shared.reference.examples import EXAMPLES
 from shared.service import Service
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def build(settings: Settings) -> Service:
     return Service(
         settings=settings,
         routers=ROUTERS,
+        examples=EXAMPLES,
         metadata=Base.metadata,
         kernel=KERNEL,
         migrations=Path(__file__).parent / "migrations",

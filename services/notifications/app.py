@@ -13,7 +13,7 @@ from services.notifications.commands.dead_letters import tell_dead_letters
 from services.notifications.commands.deliveries import purge_deliveries
 from services.notifications.commands.webhooks import disable_failing
 from services.notifications.dispatcher import Dispatcher
-from services.notifications.handlers import handlers
+from services.notifications.handlers import HEARD, handlers
 from services.notifications.parts import Parts
 from services.notifications.sequencer import Sequencer
 from services.notifications.signals import Signals
@@ -21,7 +21,9 @@ from services.notifications.tables import KERNEL, Base
 from shared.data.scheduler import Task
 from shared.events.notifications import EVENTS, WebhookTest
 from shared.events.topics import TOPICS
+from shared.messaging.envelope import Visibility
 from shared.messaging.outbox import Source
+from shared.reference.examples import EXAMPLES
 from shared.service import Service
 
 if TYPE_CHECKING:
@@ -44,11 +46,13 @@ def build(settings: Settings) -> Service:
     return Service(
         settings=settings,
         routers=[inbox.router, webhooks.router, feed.router, threads.router],
+        examples=EXAMPLES,
         metadata=Base.metadata,
         kernel=KERNEL,
         migrations=MIGRATIONS,
         topics=TOPICS,
         publishes=[*EVENTS, WebhookTest],
+        delivers=[*(event for event in (*HEARD, *EVENTS) if event.visibility is not Visibility.PRIVATE), WebhookTest],
         handlers=handlers(parts.signals),
         tasks=_tasks(parts, settings),
         workers=lambda running: _workers(running, parts, settings),

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from prometheus_client import Counter
 
 from services.notifications.channels.webhook import Outcome
 from services.notifications.commands.deliveries import forgive, record_failure, record_successes
@@ -103,6 +104,12 @@ class Dispatcher:
         self._done: asyncio.Queue[tuple[Job, Outcome]] = asyncio.Queue()
         self._empty = asyncio.Event()
         self._failures = asyncio.Semaphore(1)  # the consumer needs the connections more
+        self._attempts = Counter(
+            "bandung_webhook_attempts",
+            "Requests to webhooks: delivered or failed",
+            ["outcome"],
+            registry=self.running.metrics.registry,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then waits a little for what is on its way, the rest is sent again later."""
@@ -173,6 +180,7 @@ class Dispatcher:
         try:
             async with lane.sending, self._sending:
                 outcome = await self._send(job)
+            self._attempts.labels("delivered" if is_success(outcome.http_status) else "failed").inc()
             lane.learn(outcome)
             if is_success(outcome.http_status):
                 self._done.put_nowait((job, outcome))

@@ -18,6 +18,7 @@ def handlers(signals: Signals) -> Handlers:
 
     @reactions.on(*HEARD)
     async def heard(tx: Tx, event: Event) -> None:
+        """Kept for ever; entries for the inboxes it concerns; passed on by feed and webhooks unless it is private."""
         if tx.cause is None:
             raise RuntimeError("a handler runs for an event")
         await take_in(tx, tx.cause, event)

@@ -11,6 +11,7 @@ from services.projects.snapshot import snapshot
 from services.projects.tables import KERNEL, Base
 from shared.events.projects import EVENTS
 from shared.events.topics import TOPICS
+from shared.reference.examples import EXAMPLES
 from shared.service import Service
 
 RESOURCES = (projects, agreements, contributions, milestones, reports, practices)
@@ -21,6 +22,7 @@ def build(settings: Settings) -> Service:
     return Service(
         settings=settings,
         routers=[resource.router for resource in RESOURCES],
+        examples=EXAMPLES,
         metadata=Base.metadata,
         kernel=KERNEL,
         migrations=Path(__file__).parent / "migrations",

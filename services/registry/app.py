@@ -14,6 +14,7 @@ from services.registry.tables import KERNEL, Base
 from shared.data.scheduler import Task
 from shared.events import registry as events
 from shared.events.topics import TOPICS
+from shared.reference.examples import EXAMPLES
 from shared.service import Running, Service
 
 TASKS = (
@@ -30,6 +31,7 @@ def build(settings: Settings) -> Service:
     return Service(
         settings=settings,
         routers=ROUTERS,
+        examples=EXAMPLES,
         metadata=Base.metadata,
         kernel=KERNEL,
         migrations=Path(__file__).parent / "migrations",

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,6 +40,11 @@ class Database:
     def background_session(self) -> AsyncSession:
         """A session for consumers, the scheduler and other work of the service itself."""
         return self._background_session()
+
+    def pools(self) -> list[tuple[str, int, int]]:
+        """Name, connections in use and connections allowed of each pool."""
+        named = (("api", self.requests.pool), ("background", self.background.pool))
+        return [(name, pool.checkedout(), pool.size()) for name, pool in named if isinstance(pool, QueuePool)]
 
     async def ping(self) -> None:
         """Raises when the database does not answer within a few seconds."""

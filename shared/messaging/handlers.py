@@ -44,6 +44,14 @@ class Handlers:
         """The event classes that are handled."""
         return [event for event, _ in self._by_wire.values()]
 
+    @property
+    def reactions(self) -> list[tuple[Handler, list[type[Event]]]]:
+        """Each function with the events it serves, in the order of registration."""
+        found: dict[Handler, list[type[Event]]] = {}
+        for event, handler in self._by_wire.values():
+            found.setdefault(handler, []).append(event)
+        return list(found.items())
+
     def read(self, cloud_event: CloudEvent) -> tuple[Event, Handler] | None:
         """The typed event and its handler; None for a type that nobody here reacts to.
 

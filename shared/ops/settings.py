@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
@@ -37,8 +38,14 @@ class ServiceSettings(BaseSettings):
     home: Path = Field(Path(".bandung"), description="Folder for local state and the cached signing keys")
     host: str = Field(LOOPBACK, description="Address to listen on")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes the service's own default")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Own port for `/metrics`, gone from the API then; 0 leaves it there"
+    )
     public_url: str = Field("", description="Base URL by which clients reach this service; default from host and port")
     database_url: SecretStr = Field(SecretStr(""), description="postgresql+asyncpg://user:password@host/database")
+    database_password: SecretStr = Field(
+        SecretStr(""), description="Password for a `database_url` that names none: it may be a secret file of its own"
+    )
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma separated")
     topic_prefix: str = Field(
         "", description="Put before every topic and group name; lets installations share a cluster"
@@ -71,6 +78,16 @@ class ServiceSettings(BaseSettings):
         origins = values.get("cors_origins")
         if isinstance(origins, str):
             values["cors_origins"] = tuple(part.strip() for part in origins.split(",") if part.strip())
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _join_password(cls, values: dict[str, object]) -> dict[str, object]:
+        password, url = _plain(values.get("database_password")), _plain(values.get("database_url"))
+        user = urlsplit(url)
+        if password and user.username and user.password is None:
+            address = user.netloc.replace("@", f":{quote(password, safe='')}@", 1)
+            values["database_url"] = user._replace(netloc=address).geturl()
         return values
 
     @model_validator(mode="after")
@@ -114,3 +131,8 @@ class ServiceSettings(BaseSettings):
                 SecretsSettingsSource(settings_cls, secrets_dir=SECRETS, env_prefix=p.lower()) for p in (own, common)
             ]
         return tuple(sources)
+
+
+def _plain(value: object) -> str:
+    """Text of a field before validation, wherever it came from."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")

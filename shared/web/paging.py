@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from shared.web.problems import refuse
 
@@ -22,6 +22,7 @@ _DIGEST_BYTES = 8
 class Page(BaseModel, Generic[Item]):
     """One page of a list; `next` is null at the end."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
     items: list[Item]
     next: str | None = None
 

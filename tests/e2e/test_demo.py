@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support import guides
 from tests.support.system import ROOT, System
 from tests.support.waiting import eventually
 
@@ -189,8 +189,8 @@ async def test_an_unknown_story_is_named_with_those_there_are(played: Played) ->
 
 
 def walk() -> list[str]:
-    """The shell blocks of the README, in their order."""
-    return re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    """The blocks of the README that this file runs, in their order."""
+    return [block.text for block in guides.blocks("README.md") if block.test == "tests/e2e/test_demo.py"]
 
 
 async def test_the_walk_of_the_readme_works_as_printed(played: Played) -> None:

@@ -53,6 +53,17 @@ async def test_the_stream_brings_what_comes_from_now_on(s):
         assert item == await told_of(s, who, sent)
 
 
+async def test_a_stream_is_counted_but_is_no_slow_request(s):
+    metrics = s.running.metrics.registry
+    labels = {"method": "GET", "route": "/inbox/stream", "status": "200"}
+    streams = metrics.get_sample_value("bandung_http_requests_total", labels) or 0
+    timed = metrics.get_sample_value("bandung_http_request_seconds_count", {"route": "/inbox/stream"})
+    async with stream(s, "/inbox/stream", s.token("owner", institution_id=uuid4())):
+        pass
+    await eventually(lambda: metrics.get_sample_value("bandung_http_requests_total", labels) == streams + 1)
+    assert metrics.get_sample_value("bandung_http_request_seconds_count", {"route": "/inbox/stream"}) == timed
+
+
 async def test_last_event_id_resumes_without_loss(s):
     one = uuid4()
     who = s.token("owner", institution_id=one)
@@ -74,11 +85,11 @@ async def test_a_made_up_last_event_id_is_refused(s):
 async def test_streams_hold_no_connection_and_end_when_the_client_leaves(s):
     who = s.token("owner", institution_id=LIDI)
     bell = s.running.state["parts"].signals.stamped
-    before = len(bell)
+    assert await eventually(lambda: len(bell) == 0)  # the streams of the tests before have ended
     async with stream(s, "/inbox/stream", who), stream(s, "/events", who):
-        assert len(bell) == before + 2
+        assert await eventually(lambda: len(bell) == 2)
         assert await eventually(lambda: s.running.database.requests.pool.checkedout() == 0)
-    assert await eventually(lambda: len(bell) == before)
+    assert await eventually(lambda: len(bell) == 0)
 
 
 async def test_streams_end_first_at_shutdown(parts):

@@ -39,6 +39,7 @@ async def test_a_service_runs_alone_and_stops_in_order(parts: Parts, name: str, 
         process = subprocess.Popen([*command, "run"], cwd=tmp_path, env=environment, stdout=out, stderr=out)
     try:
         await eventually(lambda: ready(int(environment["BANDUNG_PORT"])), seconds=30)
+        await has_metrics_on_a_port_of_their_own(environment)
     finally:
         process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
@@ -58,8 +59,21 @@ async def alone(parts: Parts, name: str, folder: Path) -> dict[str, str]:
         "BANDUNG_KAFKA_BOOTSTRAP": parts.bootstrap,
         "BANDUNG_TOPIC_PREFIX": f"alone{uuid4().hex[:8]}.",
         "BANDUNG_PORT": str(free_port()),
+        "BANDUNG_METRICS_PORT": str(free_port()),
         "BANDUNG_HOME": str(folder / "home"),
     }
+
+
+async def has_metrics_on_a_port_of_their_own(environment: dict[str, str]) -> None:
+    """There and nowhere else; every check of `/readyz` is among them."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        there = await client.get(f"http://127.0.0.1:{environment['BANDUNG_METRICS_PORT']}/metrics")
+        here = await client.get(f"http://127.0.0.1:{environment['BANDUNG_PORT']}/metrics")
+        checks = (await client.get(f"http://127.0.0.1:{environment['BANDUNG_PORT']}/readyz")).json()["checks"]
+    assert (there.status_code, here.status_code) == (200, 404)
+    for name in checks:
+        assert f'bandung_check_failing{{check="{name}"}} 0.0' in there.text
+    assert 'bandung_database_pool_size{pool="api"} 10.0' in there.text
 
 
 async def ready(port: int) -> bool:

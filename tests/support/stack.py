@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from services import SERVICES
 from shared import run
 from shared.data import migrate
+from tests.support.described import Described
 from tests.support.kafka import Foreign, read_topic
 
 if TYPE_CHECKING:
@@ -135,6 +136,11 @@ async def running_service(
         loops = await run.start(service, keys=issuer)
         stack.push_async_callback(run.stop, [loops])
         client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=service.settings.base_url, timeout=30, trust_env=False)
+            httpx.AsyncClient(
+                base_url=service.settings.base_url,
+                timeout=30,
+                trust_env=False,
+                event_hooks={"response": [Described(service).check]},
+            )
         )
         yield RunningService(name, loops.running, client, issuer, parts, prefix, foreign, loops)

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Query
 
 from services.matching.commands import facilitators
+from services.matching.domain.facilitators import LIFECYCLE as INVITATION
 from services.matching.schemas.matches import DeclineIn, InvitationIn, MatchOut, NothingIn, show
 from services.matching.schemas.suggestions import FacilitatorSuggestionOut, FacilitatorSuggestionsOut
 from services.matching.store import matches
@@ -36,7 +37,12 @@ async def suggest_facilitators(
     return shown.about(match)
 
 
-@router.post("/matches/{match_id}/facilitators", SIGNED_IN, status=201)
+@router.post(
+    "/matches/{match_id}/facilitators",
+    SIGNED_IN,
+    status=201,
+    refuses=("forbidden", "invalid_transition", "institution_not_verified", "institution_suspended"),
+)
 async def invite_facilitator(
     tx: TxDep, caller: CallerDep, match_id: UUID, body: InvitationIn, if_match: IfMatch
 ) -> MatchOut:
@@ -45,7 +51,7 @@ async def invite_facilitator(
     return show(invited, caller)
 
 
-@router.post("/matches/{match_id}/facilitators/{institution_id}/join", SIGNED_IN)
+@router.post("/matches/{match_id}/facilitators/{institution_id}/join", SIGNED_IN, refuses=INVITATION.codes("join"))
 async def join_match(
     tx: TxDep, caller: CallerDep, match_id: UUID, institution_id: UUID, body: NothingIn, if_match: IfMatch
 ) -> MatchOut:
@@ -54,7 +60,9 @@ async def join_match(
     return show(await facilitators.join(tx, caller, match_id, institution_id, if_match), caller)
 
 
-@router.post("/matches/{match_id}/facilitators/{institution_id}/decline", SIGNED_IN)
+@router.post(
+    "/matches/{match_id}/facilitators/{institution_id}/decline", SIGNED_IN, refuses=INVITATION.codes("decline")
+)
 async def decline_invitation(
     tx: TxDep, caller: CallerDep, match_id: UUID, institution_id: UUID, body: DeclineIn, if_match: IfMatch
 ) -> MatchOut:

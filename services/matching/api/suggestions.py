@@ -16,7 +16,7 @@ from shared.web.auth import only
 router = Router("suggestions")
 
 
-@router.post("/suggestions", only("owner", "editor", "reader", "operator"))
+@router.post("/suggestions", only("owner", "editor", "reader", "operator"), refuses=("wrong_institution",))
 async def suggest_partners(
     tx: TxDep,
     caller: CallerDep,

@@ -9,6 +9,15 @@ from shared.lifecycle import Refused
 
 VERIFIED, SUSPENDED = "verified", "suspended"
 NOT_OPEN = frozenset({"withdrawn", "expired", "fulfilled"})
+CODES = frozenset(
+    {
+        "institution_not_verified",
+        "institution_suspended",
+        "need_not_open",
+        "need_already_engaged",
+        "capacity_exhausted",
+    }
+)
 TAKES_A_PLACE = frozenset({"active", "completed"})
 """States of an engagement that use one of the partners a need wants; a cancelled one gives it back."""
 

@@ -11,7 +11,7 @@ from fastapi import Header, Query, Request
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.notifications.channels.stream import Message, event_stream, message
+from services.notifications.channels.stream import Message, described, event_stream, message
 from services.notifications.parts import PartsDep
 from services.notifications.schemas.feed import CloudEventOut
 from services.notifications.schemas.webhooks import check_event_name
@@ -27,7 +27,14 @@ BATCH = 100
 SCOPE = "/events"
 
 
-@router.get("/events", SIGNED_IN, transaction=False, response_model=Page[CloudEventOut])
+@router.get(
+    "/events",
+    SIGNED_IN,
+    transaction=False,
+    response_model=Page[CloudEventOut],
+    openapi_extra=described('{"specversion": "1.0", ...}'),
+    refuses=("cursor_expired",),
+)
 async def list_events(
     request: Request,
     running: RunningDep,

@@ -10,7 +10,7 @@ from fastapi import Header, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import StreamingResponse
 
-from services.notifications.channels.stream import Message, event_stream, message
+from services.notifications.channels.stream import Message, described, event_stream, message
 from services.notifications.commands import inbox as commands
 from services.notifications.domain.happening import subject_of
 from services.notifications.domain.words import choose, institutions_in, render
@@ -48,7 +48,14 @@ async def read_inbox_entry(tx: TxDep, caller: CallerDep, entry_id: UUID, body: R
     return Response(status_code=204)
 
 
-@router.get("/inbox/stream", SIGNED_IN, transaction=False, response_class=StreamingResponse)
+@router.get(
+    "/inbox/stream",
+    SIGNED_IN,
+    transaction=False,
+    response_class=StreamingResponse,
+    refuses=("invalid_cursor", "not_found"),
+    openapi_extra=described('{"event_type": "MatchProposed", ...}', "inbox"),
+)
 async def stream_inbox(
     running: RunningDep,
     caller: CallerDep,

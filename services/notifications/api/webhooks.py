@@ -9,7 +9,7 @@ from fastapi import Query
 
 from services.notifications.commands import deliveries as sending
 from services.notifications.commands import webhooks as commands
-from services.notifications.domain.webhooks import LIFECYCLE
+from services.notifications.domain.webhooks import EDIT, EDITING, LIFECYCLE
 from services.notifications.parts import PartsDep
 from services.notifications.schemas.webhooks import (
     Accepted,
@@ -32,7 +32,7 @@ from shared.web.versions import IfMatch
 router = Router("webhooks")
 
 
-@router.post("/webhooks", only("owner"), status=201)
+@router.post("/webhooks", only("owner"), status=201, refuses=("wrong_institution", "webhook_url_forbidden"))
 async def create_webhook(tx: TxDep, caller: CallerDep, parts: PartsDep, body: WebhookIn) -> WebhookOut:
     """Makes an enabled webhook; the answer is the only one that shows its secret."""
     row = await commands.create_webhook(tx, caller, body, parts.guard)
@@ -54,7 +54,7 @@ async def get_webhook(tx: TxDep, caller: CallerDep, webhook_id: UUID) -> Webhook
     return show(await webhooks.get_visible(tx, caller, webhook_id), caller)
 
 
-@router.patch("/webhooks/{webhook_id}", SIGNED_IN)
+@router.patch("/webhooks/{webhook_id}", SIGNED_IN, refuses=EDITING.codes(EDIT) | {"webhook_url_forbidden"})
 async def update_webhook(
     tx: TxDep, caller: CallerDep, parts: PartsDep, webhook_id: UUID, body: WebhookPatch, if_match: IfMatch
 ) -> WebhookOut:
@@ -62,14 +62,14 @@ async def update_webhook(
     return show(await commands.update_webhook(tx, caller, webhook_id, body, if_match, parts.guard), caller)
 
 
-@router.post("/webhooks/{webhook_id}/test", SIGNED_IN, status=202)
+@router.post("/webhooks/{webhook_id}/test", SIGNED_IN, status=202, refuses=LIFECYCLE.codes("test"))
 async def test_webhook(tx: TxDep, caller: CallerDep, parts: PartsDep, webhook_id: UUID, body: Nothing) -> Accepted:
     """Sends a `WebhookTest`, also while the webhook is disabled."""
     del body
     return Accepted(delivery_id=await sending.test_webhook(tx, caller, webhook_id, parts.source, parts.signals))
 
 
-@router.post("/webhooks/{webhook_id}/rotate-secret", SIGNED_IN)
+@router.post("/webhooks/{webhook_id}/rotate-secret", SIGNED_IN, refuses=LIFECYCLE.codes("rotate-secret"))
 async def rotate_webhook_secret(
     tx: TxDep, caller: CallerDep, webhook_id: UUID, body: Nothing, if_match: IfMatch
 ) -> WebhookOut:
@@ -79,7 +79,7 @@ async def rotate_webhook_secret(
     return show(row, caller, secret=row.secret)
 
 
-@router.post("/webhooks/{webhook_id}/disable", SIGNED_IN)
+@router.post("/webhooks/{webhook_id}/disable", SIGNED_IN, refuses=LIFECYCLE.codes("disable"))
 async def disable_webhook(
     tx: TxDep, caller: CallerDep, parts: PartsDep, webhook_id: UUID, body: Nothing, if_match: IfMatch
 ) -> WebhookOut:
@@ -88,7 +88,7 @@ async def disable_webhook(
     return show(await commands.disable_webhook(tx, caller, webhook_id, if_match, parts.source), caller)
 
 
-@router.post("/webhooks/{webhook_id}/enable", SIGNED_IN)
+@router.post("/webhooks/{webhook_id}/enable", SIGNED_IN, refuses=LIFECYCLE.codes("enable"))
 async def enable_webhook(
     tx: TxDep, caller: CallerDep, webhook_id: UUID, body: Nothing, if_match: IfMatch
 ) -> WebhookOut:
@@ -117,7 +117,7 @@ async def get_delivery(tx: TxDep, caller: CallerDep, delivery_id: UUID) -> Deliv
     return show_delivery(await deliveries.get_visible(tx, caller, delivery_id))
 
 
-@router.post("/deliveries/{delivery_id}/replay", SIGNED_IN, status=202)
+@router.post("/deliveries/{delivery_id}/replay", SIGNED_IN, status=202, refuses=EDITING.codes(EDIT))
 async def replay_delivery(tx: TxDep, caller: CallerDep, parts: PartsDep, delivery_id: UUID, body: Nothing) -> Accepted:
     """Sends the same event again, with the same `webhook-id`, as a new delivery."""
     del body

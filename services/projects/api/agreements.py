@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.projects.commands import agreements as commands
 from services.projects.domain.agreements import AGREEMENT
+from services.projects.domain.projects import WORK
 from services.projects.schemas.agreements import AgreementIn, AgreementOut, DocumentOut, SignIn
 from services.projects.schemas.common import SignatureOut, ThreadPage
 from services.projects.store import projects
@@ -20,7 +21,7 @@ from shared.web.versions import IfMatch
 router = Router("agreements")
 
 
-@router.post("/projects/{project_id}/agreements", SIGNED_IN, status=201)
+@router.post("/projects/{project_id}/agreements", SIGNED_IN, status=201, refuses=WORK.codes("agreements"))
 async def propose_agreement(tx: TxDep, caller: CallerDep, project_id: UUID, body: AgreementIn) -> AgreementOut:
     """Propose an agreement for its parties to sign."""
     return show(*await commands.propose(tx, caller, project_id, body), caller)
@@ -41,7 +42,7 @@ async def get_agreement(tx: TxDep, caller: CallerDep, agreement_id: UUID) -> Agr
     return show(*await AGREEMENTS.get_visible(tx, caller, agreement_id), caller)
 
 
-@router.post("/agreements/{agreement_id}/sign", SIGNED_IN)
+@router.post("/agreements/{agreement_id}/sign", SIGNED_IN, refuses=AGREEMENT.codes("sign"))
 async def sign_agreement(
     tx: TxDep, caller: CallerDep, agreement_id: UUID, body: SignIn, if_match: IfMatch
 ) -> AgreementOut:

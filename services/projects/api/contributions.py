@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.projects.commands import contributions as commands
 from services.projects.domain.contributions import CONTRIBUTION
+from services.projects.domain.projects import WORK
 from services.projects.schemas.common import Empty, ReasonOut, ThreadPage
 from services.projects.schemas.contributions import (
     ConfirmIn,
@@ -27,7 +28,7 @@ from shared.web.versions import IfMatch
 router = Router("contributions")
 
 
-@router.post("/projects/{project_id}/contributions", SIGNED_IN, status=201)
+@router.post("/projects/{project_id}/contributions", SIGNED_IN, status=201, refuses=WORK.codes("contributions"))
 async def pledge_contribution(tx: TxDep, caller: CallerDep, project_id: UUID, body: ContributionIn) -> ContributionOut:
     """Pledge something to another partner."""
     return show(await commands.pledge(tx, caller, project_id, body), caller)
@@ -50,7 +51,7 @@ async def get_contribution(tx: TxDep, caller: CallerDep, contribution_id: UUID) 
     return show(await contributions.get_visible(tx, caller, contribution_id), caller)
 
 
-@router.post("/contributions/{contribution_id}/commit", SIGNED_IN)
+@router.post("/contributions/{contribution_id}/commit", SIGNED_IN, refuses=CONTRIBUTION.codes("commit"))
 async def commit_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: Empty, if_match: IfMatch
 ) -> ContributionOut:
@@ -59,7 +60,7 @@ async def commit_contribution(
     return show(await commands.commit(tx, caller, contribution_id, if_match), caller)
 
 
-@router.post("/contributions/{contribution_id}/deliver", SIGNED_IN)
+@router.post("/contributions/{contribution_id}/deliver", SIGNED_IN, refuses=CONTRIBUTION.codes("deliver"))
 async def deliver_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: DeliverIn, if_match: IfMatch
 ) -> ContributionOut:
@@ -67,7 +68,7 @@ async def deliver_contribution(
     return show(await commands.deliver(tx, caller, contribution_id, body, if_match), caller)
 
 
-@router.post("/contributions/{contribution_id}/confirm", SIGNED_IN)
+@router.post("/contributions/{contribution_id}/confirm", SIGNED_IN, refuses=CONTRIBUTION.codes("confirm"))
 async def confirm_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: ConfirmIn, if_match: IfMatch
 ) -> ContributionOut:
@@ -75,7 +76,7 @@ async def confirm_contribution(
     return show(await commands.confirm(tx, caller, contribution_id, body, if_match), caller)
 
 
-@router.post("/contributions/{contribution_id}/dispute", SIGNED_IN)
+@router.post("/contributions/{contribution_id}/dispute", SIGNED_IN, refuses=CONTRIBUTION.codes("dispute"))
 async def dispute_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: DisputeIn, if_match: IfMatch
 ) -> ContributionOut:

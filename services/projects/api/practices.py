@@ -31,7 +31,9 @@ from shared.web.versions import IfMatch
 router = Router("practices")
 
 
-@router.post("/practices", SIGNED_IN, status=201)
+@router.post(
+    "/practices", SIGNED_IN, status=201, refuses={"not_found", "project_not_completed", *PRACTICE.codes("publish")}
+)
 async def write_practice(tx: TxDep, caller: CallerDep, body: PracticeIn) -> PracticeOut:
     """Write down what worked in a completed project, as a draft or published at once."""
     return await show(await commands.create(tx, caller, body), tx, caller)
@@ -68,7 +70,7 @@ async def get_practice(tx: TxDep, caller: CallerDep, practice_id: UUID) -> Pract
     return await show(await practices.get_visible(tx, caller, practice_id), tx, caller)
 
 
-@router.post("/practices/{practice_id}/publish", SIGNED_IN)
+@router.post("/practices/{practice_id}/publish", SIGNED_IN, refuses=PRACTICE.codes("publish"))
 async def publish_practice(
     tx: TxDep, caller: CallerDep, practice_id: UUID, body: Empty, if_match: IfMatch
 ) -> PracticeOut:
@@ -77,7 +79,12 @@ async def publish_practice(
     return await show(await commands.publish(tx, caller, practice_id, if_match), tx, caller)
 
 
-@router.post("/practices/{practice_id}/replications", SIGNED_IN, status=201)
+@router.post(
+    "/practices/{practice_id}/replications",
+    SIGNED_IN,
+    status=201,
+    refuses=("forbidden", "invalid_transition", "project_not_completed"),
+)
 async def replicate_practice(tx: TxDep, caller: CallerDep, practice_id: UUID, body: ReplicationIn) -> ReplicationOut:
     """Record that another project reuses a practice."""
     return show_replication(*await commands.replicate(tx, caller, practice_id, body))

@@ -12,7 +12,7 @@ from services.projects.commands import partners
 from services.projects.commands import projects as commands
 from services.projects.domain import contributions as ledger
 from services.projects.domain import roles
-from services.projects.domain.projects import PROJECT, ProjectStatus
+from services.projects.domain.projects import PROJECT, WORK, ProjectStatus
 from services.projects.schemas.common import Empty, ReasonIn, ReasonOut
 from services.projects.schemas.projects import (
     CancelIn,
@@ -42,7 +42,7 @@ from shared.web.versions import IfMatch
 router = Router("projects")
 
 
-@router.post("/projects", only("owner", "operator"), status=201)
+@router.post("/projects", only("owner", "operator"), status=201, refuses=("invalid_transition",))
 async def open_project(tx: TxDep, caller: CallerDep, body: ProjectIn) -> ProjectOut:
     """Open a project without a match."""
     return show(await commands.open_direct(tx, caller, body), tx, caller)
@@ -70,7 +70,7 @@ async def get_project(tx: TxDep, caller: CallerDep, project_id: UUID) -> Project
     return show(await projects.get_visible(tx, caller, project_id), tx, caller)
 
 
-@router.patch("/projects/{project_id}", SIGNED_IN)
+@router.patch("/projects/{project_id}", SIGNED_IN, refuses=WORK.codes("edit"))
 async def edit_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: ProjectPatch, if_match: IfMatch
 ) -> ProjectOut:
@@ -78,13 +78,13 @@ async def edit_project(
     return show(await commands.edit(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/partners", SIGNED_IN, status=201)
+@router.post("/projects/{project_id}/partners", SIGNED_IN, status=201, refuses=WORK.codes("partners"))
 async def add_partner(tx: TxDep, caller: CallerDep, project_id: UUID, body: PartnerIn, if_match: IfMatch) -> ProjectOut:
     """Give a role to an institution, from a day on that may lie in the past."""
     return show(await partners.join(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/partners/{institution_id}/leave", SIGNED_IN)
+@router.post("/projects/{project_id}/partners/{institution_id}/leave", SIGNED_IN, refuses=WORK.codes("leave"))
 async def leave_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, institution_id: UUID, body: LeaveIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -92,13 +92,13 @@ async def leave_project(
     return show(await partners.leave(tx, caller, project_id, institution_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/start", SIGNED_IN)
+@router.post("/projects/{project_id}/start", SIGNED_IN, refuses=PROJECT.codes("start"))
 async def start_project(tx: TxDep, caller: CallerDep, project_id: UUID, body: StartIn, if_match: IfMatch) -> ProjectOut:
     """`agreed -> active`."""
     return show(await commands.start(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/suspend", SIGNED_IN)
+@router.post("/projects/{project_id}/suspend", SIGNED_IN, refuses=PROJECT.codes("suspend"))
 async def suspend_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: ReasonIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -106,7 +106,7 @@ async def suspend_project(
     return show(await commands.suspend(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/resume", SIGNED_IN)
+@router.post("/projects/{project_id}/resume", SIGNED_IN, refuses=PROJECT.codes("resume"))
 async def resume_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: ResumeIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -114,7 +114,7 @@ async def resume_project(
     return show(await commands.resume(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/complete", SIGNED_IN)
+@router.post("/projects/{project_id}/complete", SIGNED_IN, refuses=PROJECT.codes("complete"))
 async def complete_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: CompleteIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -122,14 +122,14 @@ async def complete_project(
     return show(await commands.complete(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/close", SIGNED_IN)
+@router.post("/projects/{project_id}/close", SIGNED_IN, refuses=PROJECT.codes("close"))
 async def close_project(tx: TxDep, caller: CallerDep, project_id: UUID, body: Empty, if_match: IfMatch) -> ProjectOut:
     """`completed -> closed`."""
     del body
     return show(await commands.close(tx, caller, project_id, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/cancel", SIGNED_IN)
+@router.post("/projects/{project_id}/cancel", SIGNED_IN, refuses=PROJECT.codes("cancel"))
 async def cancel_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: CancelIn, if_match: IfMatch
 ) -> ProjectOut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.projects.commands import reports as commands
+from services.projects.domain.projects import WORK
 from services.projects.domain.reports import REPORT
 from services.projects.schemas.common import Empty, SignatureOut, ThreadPage
 from services.projects.schemas.reports import ReportIn, ReportOut
@@ -22,7 +23,12 @@ from shared.web.versions import IfMatch
 router = Router("reports")
 
 
-@router.post("/projects/{project_id}/reports", SIGNED_IN, status=201)
+@router.post(
+    "/projects/{project_id}/reports",
+    SIGNED_IN,
+    status=201,
+    refuses=WORK.codes("progress reports", "completion reports"),
+)
 async def submit_report(tx: TxDep, caller: CallerDep, project_id: UUID, body: ReportIn) -> ReportOut:
     """Submit a report of the project."""
     return show(*await commands.submit(tx, caller, project_id, body), tx, caller)
@@ -43,7 +49,7 @@ async def get_report(tx: TxDep, caller: CallerDep, report_id: UUID) -> ReportOut
     return show(*await REPORTS.get_visible(tx, caller, report_id), tx, caller)
 
 
-@router.post("/reports/{report_id}/sign", SIGNED_IN)
+@router.post("/reports/{report_id}/sign", SIGNED_IN, refuses=REPORT.codes("sign"))
 async def sign_report(tx: TxDep, caller: CallerDep, report_id: UUID, body: Empty, if_match: IfMatch) -> ReportOut:
     """Sign the completion report for the caller's institution."""
     del body

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from services.projects.schemas.common import ReasonIn, ReasonOut, Threaded
 from shared.api import Body
@@ -53,10 +54,15 @@ class ProjectIn(Body):
     planned_end_on: Day | None = None
 
 
+def _without_default(schema: JsonDict) -> None:
+    schema.pop("default", None)
+
+
 class ProjectPatch(Body):
     """A merge patch: what is absent stays."""
 
-    title: Title = ""
+    # the default is never used, and is no title: a client must not read it in the schema
+    title: Annotated[Title, Field(json_schema_extra=_without_default)] = ""
     planned_start_on: Day | None = None
     planned_end_on: Day | None = None
 

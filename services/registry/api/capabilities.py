@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import Query
 
 from services.registry.commands import capabilities as commands
-from services.registry.domain.capabilities import LIFECYCLE
+from services.registry.domain.capabilities import EDITS, LIFECYCLE
 from services.registry.domain.common import Standing
-from services.registry.schemas.capabilities import CapabilityIn, CapabilityOut, RenewIn, WithdrawIn
+from services.registry.schemas.capabilities import CapabilityFields, CapabilityIn, CapabilityOut, RenewIn, WithdrawIn
 from services.registry.schemas.common import JsonObject, Nothing, OwnerOut, UpdatedSince, reason_out
 from services.registry.store import engagements, offers
 from services.registry.tables import CapabilityRow
@@ -26,7 +26,12 @@ router = Router("capabilities")
 Status = Literal["draft", "published", "withdrawn", "expired"]
 
 
-@router.post("/capabilities", only("owner", "editor", "operator"), status=201)
+@router.post(
+    "/capabilities",
+    only("owner", "editor", "operator"),
+    status=201,
+    refuses={"wrong_institution", "not_found", *LIFECYCLE.codes("publish")},
+)
 async def create_capability(tx: TxDep, caller: CallerDep, body: CapabilityIn) -> CapabilityOut:
     """Makes a draft, or publishes it at once with `publish: true`."""
     return _answer(caller, await commands.create(tx, body), 0)
@@ -58,7 +63,7 @@ async def get_capability(tx: TxDep, caller: CallerDep, capability_id: UUID) -> C
     return await _show(tx, caller, await offers.get_visible(tx, caller, CapabilityRow, capability_id))
 
 
-@router.patch("/capabilities/{capability_id}", SIGNED_IN)
+@router.patch("/capabilities/{capability_id}", SIGNED_IN, refuses=EDITS.codes("change"), patches=CapabilityFields)
 async def change_capability(
     tx: TxDep, caller: CallerDep, capability_id: UUID, body: JsonObject, if_match: IfMatch
 ) -> CapabilityOut:
@@ -66,7 +71,7 @@ async def change_capability(
     return await _show(tx, caller, await commands.change(tx, capability_id, body, if_match))
 
 
-@router.post("/capabilities/{capability_id}/publish", SIGNED_IN)
+@router.post("/capabilities/{capability_id}/publish", SIGNED_IN, refuses=LIFECYCLE.codes("publish"))
 async def publish_capability(
     tx: TxDep,
     caller: CallerDep,
@@ -78,7 +83,7 @@ async def publish_capability(
     return await _show(tx, caller, await commands.publish(tx, capability_id, if_match))
 
 
-@router.post("/capabilities/{capability_id}/withdraw", SIGNED_IN)
+@router.post("/capabilities/{capability_id}/withdraw", SIGNED_IN, refuses=LIFECYCLE.codes("withdraw"))
 async def withdraw_capability(
     tx: TxDep, caller: CallerDep, capability_id: UUID, body: WithdrawIn, if_match: IfMatch
 ) -> CapabilityOut:
@@ -86,7 +91,7 @@ async def withdraw_capability(
     return await _show(tx, caller, await commands.withdraw(tx, capability_id, body, if_match))
 
 
-@router.post("/capabilities/{capability_id}/renew", SIGNED_IN)
+@router.post("/capabilities/{capability_id}/renew", SIGNED_IN, refuses=LIFECYCLE.codes("renew"))
 async def renew_capability(
     tx: TxDep, caller: CallerDep, capability_id: UUID, body: RenewIn, if_match: IfMatch
 ) -> CapabilityOut:

@@ -43,7 +43,7 @@ async def get_centre(tx: TxDep, caller: CallerDep, centre_id: UUID) -> CentreOut
     return _show(caller, await store.centre(tx, centre_id))
 
 
-@router.post("/centres/{centre_id}/change-status", only("operator"))
+@router.post("/centres/{centre_id}/change-status", only("operator"), refuses=("invalid_transition",))
 async def change_centre_status(
     tx: TxDep, caller: CallerDep, centre_id: UUID, body: CentreStatusIn, if_match: IfMatch
 ) -> CentreOut:

@@ -52,7 +52,7 @@ async def get_country(tx: TxDep, caller: CallerDep, code: str, as_of: AsOf = Non
     return (await _view(tx, caller, as_of)).show(code)
 
 
-@router.post("/countries/{code}/confirm-status", only("operator"))
+@router.post("/countries/{code}/confirm-status", only("operator"), refuses=("invalid_transition",))
 async def confirm_country_status(
     tx: TxDep, caller: CallerDep, code: str, body: ConfirmIn, if_match: IfMatch
 ) -> CountryOut:

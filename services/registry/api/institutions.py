@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Query
 
 from services.registry.commands import institutions as commands
-from services.registry.domain.institutions import LIFECYCLE, south_on
+from services.registry.domain.institutions import EDITS, LIFECYCLE, south_on
 from services.registry.schemas.common import JsonObject, UpdatedSince, reason_out
 from services.registry.schemas.institutions import InstitutionIn, InstitutionOut, ReinstateIn, SuspendIn
 from services.registry.store import institutions as store
@@ -28,7 +28,7 @@ router = Router("institutions")
 Status = Literal["registered", "verified", "suspended"]
 
 
-@router.post("/institutions", only("operator"), status=201)
+@router.post("/institutions", only("operator"), status=201, refuses=("duplicate_institution",))
 async def register_institution(
     tx: TxDep,
     caller: CallerDep,
@@ -64,7 +64,12 @@ async def get_institution(tx: TxDep, caller: CallerDep, institution_id: UUID) ->
     return await _show(tx, caller, await store.get(tx, institution_id))
 
 
-@router.patch("/institutions/{institution_id}", SIGNED_IN)
+@router.patch(
+    "/institutions/{institution_id}",
+    SIGNED_IN,
+    refuses={"duplicate_institution", *EDITS.codes("change")},
+    patches=InstitutionIn,
+)
 async def change_institution(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: JsonObject, if_match: IfMatch
 ) -> InstitutionOut:
@@ -72,7 +77,7 @@ async def change_institution(
     return await _show(tx, caller, await commands.change(tx, institution_id, body, if_match))
 
 
-@router.post("/institutions/{institution_id}/suspend", SIGNED_IN)
+@router.post("/institutions/{institution_id}/suspend", SIGNED_IN, refuses=LIFECYCLE.codes("suspend"))
 async def suspend_institution(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: SuspendIn, if_match: IfMatch
 ) -> InstitutionOut:
@@ -80,7 +85,7 @@ async def suspend_institution(
     return await _show(tx, caller, await commands.suspend(tx, institution_id, body, if_match))
 
 
-@router.post("/institutions/{institution_id}/reinstate", SIGNED_IN)
+@router.post("/institutions/{institution_id}/reinstate", SIGNED_IN, refuses=LIFECYCLE.codes("reinstate"))
 async def reinstate_institution(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: ReinstateIn, if_match: IfMatch
 ) -> InstitutionOut:

@@ -22,7 +22,7 @@ router = Router("keys")
 HOLDERS = only("owner", "operator")
 
 
-@router.post("/keys", HOLDERS, status=201)
+@router.post("/keys", HOLDERS, status=201, refuses=("wrong_institution", "not_found"))
 async def issue_key(tx: TxDep, caller: CallerDep, running: RunningDep, body: KeyIn) -> KeyOut:
     """Makes a key of an institution; its secret is in this answer only."""
     issued = await commands.issue(tx, body, signs_by_default=running.settings.keys_sign_by_default)
@@ -48,7 +48,7 @@ async def get_key(tx: TxDep, caller: CallerDep, key_id: UUID) -> KeyOut:
     return show(await store.get_visible(tx, caller, key_id), caller)
 
 
-@router.post("/keys/{key_id}/revoke", HOLDERS)
+@router.post("/keys/{key_id}/revoke", HOLDERS, refuses=LIFECYCLE.codes("revoke"))
 async def revoke_key(tx: TxDep, caller: CallerDep, key_id: UUID, if_match: IfMatch, body: Nothing) -> KeyOut:  # noqa: ARG001 (refuses members)
     """It gets no more tokens."""
     return show(await commands.revoke(tx, key_id, if_match), caller)

@@ -9,10 +9,10 @@ from fastapi import Query
 
 from services.registry.commands import needs as commands
 from services.registry.domain.common import Standing
-from services.registry.domain.needs import LIFECYCLE
+from services.registry.domain.needs import EDITS, LIFECYCLE
 from services.registry.schemas.capabilities import WithdrawIn
 from services.registry.schemas.common import JsonObject, Nothing, OwnerOut, UpdatedSince, reason_out
-from services.registry.schemas.needs import NeedIn, NeedOut
+from services.registry.schemas.needs import NeedFields, NeedIn, NeedOut
 from services.registry.store import offers
 from services.registry.tables import NeedRow
 from shared.api import CallerDep, Router, TxDep
@@ -26,7 +26,12 @@ router = Router("needs")
 Status = Literal["draft", "open", "engaged", "fulfilled", "withdrawn", "expired"]
 
 
-@router.post("/needs", only("owner", "editor", "operator"), status=201)
+@router.post(
+    "/needs",
+    only("owner", "editor", "operator"),
+    status=201,
+    refuses={"wrong_institution", "not_found", *LIFECYCLE.codes("post")},
+)
 async def create_need(tx: TxDep, caller: CallerDep, body: NeedIn) -> NeedOut:
     """Makes a draft, or posts it at once with `post: true`."""
     return _show(caller, await commands.create(tx, body))
@@ -57,13 +62,13 @@ async def get_need(tx: TxDep, caller: CallerDep, need_id: UUID) -> NeedOut:
     return _show(caller, await offers.get_visible(tx, caller, NeedRow, need_id))
 
 
-@router.patch("/needs/{need_id}", SIGNED_IN)
+@router.patch("/needs/{need_id}", SIGNED_IN, refuses=EDITS.codes("change"), patches=NeedFields)
 async def change_need(tx: TxDep, caller: CallerDep, need_id: UUID, body: JsonObject, if_match: IfMatch) -> NeedOut:
     """Changes a draft or an open need."""
     return _show(caller, await commands.change(tx, need_id, body, if_match))
 
 
-@router.post("/needs/{need_id}/post", SIGNED_IN)
+@router.post("/needs/{need_id}/post", SIGNED_IN, refuses=LIFECYCLE.codes("post"))
 async def post_need(
     tx: TxDep,
     caller: CallerDep,
@@ -75,7 +80,7 @@ async def post_need(
     return _show(caller, await commands.post(tx, need_id, if_match))
 
 
-@router.post("/needs/{need_id}/withdraw", SIGNED_IN)
+@router.post("/needs/{need_id}/withdraw", SIGNED_IN, refuses=LIFECYCLE.codes("withdraw"))
 async def withdraw_need(tx: TxDep, caller: CallerDep, need_id: UUID, body: WithdrawIn, if_match: IfMatch) -> NeedOut:
     """Ends the search; open matches are withdrawn."""
     return _show(caller, await commands.withdraw(tx, need_id, body, if_match))

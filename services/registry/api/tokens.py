@@ -25,25 +25,52 @@ from shared.web.body import is_text, read_bytes
 router = Router("tokens")
 
 GRANT = "client_credentials"
-FORM = {
+_FIELDS = {
+    "grant_type": {"type": "string", "enum": [GRANT]},
+    "client_id": {"type": "string", "description": "Or by HTTP Basic"},
+    "client_secret": {"type": "string", "description": "Or by HTTP Basic"},
+}
+_TOKEN = {
+    "access_token": {"type": "string", "description": "A JWT, signed with Ed25519"},
+    "token_type": {"const": "Bearer"},
+    "expires_in": {"type": "integer", "description": "Seconds"},
+}
+_ERROR = {"error": {"type": "string"}, "error_description": {"type": "string"}}
+
+
+def _object(members: dict[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "required": list(required or members), "properties": members}
+
+
+def _answer(words: str, schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {"description": words, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+def _error(words: str, error: str) -> dict[str, Any]:
+    return _answer(words, _object(_ERROR, "error"), {"error": error, "error_description": words})
+
+
+DOCUMENT = {
     "requestBody": {
         "required": True,
         "content": {
             "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["grant_type"],
-                    "properties": {
-                        "grant_type": {"type": "string", "enum": [GRANT]},
-                        "client_id": {"type": "string"},
-                        "client_secret": {"type": "string"},
-                    },
-                },
+                "schema": _object(_FIELDS, "grant_type"),
                 "example": {"grant_type": GRANT, "client_id": "bdk_operator", "client_secret": "bds_..."},
             }
         },
-    }
+    },
+    "responses": {
+        "200": _answer(
+            "A token of 15 minutes",
+            _object(_TOKEN),
+            {"access_token": "eyJhbGciOiJFZERTQSJ9.e30.c2ln", "token_type": "Bearer", "expires_in": 900},
+        ),
+        "400": _error("A field is missing, or another grant is asked for", "invalid_request"),
+        "401": _error("Unknown client or wrong secret", "invalid_client"),
+    },
 }
+"""What OpenAPI says of the route: RFC 6749 has its own form and its own errors."""
 
 
 class TokenError(Exception):
@@ -63,7 +90,7 @@ class Credentials:
     basic: bool
 
 
-@router.post("/token", PUBLIC, reads_json=False, openapi_extra=FORM)
+@router.post("/token", PUBLIC, reads_json=False, openapi_extra=DOCUMENT)
 async def issue_token(request: Request, tx: TxDep, running: RunningDep) -> Response:
     """Exchanges an API key for an access token of 15 minutes. Errors are those of RFC 6749, not problem documents."""
     try:

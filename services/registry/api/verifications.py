@@ -19,7 +19,12 @@ from shared.web.versions import IfMatch
 router = Router("verifications")
 
 
-@router.post("/institutions/{institution_id}/verifications", only("operator", "verifier"), status=201)
+@router.post(
+    "/institutions/{institution_id}/verifications",
+    only("operator", "verifier"),
+    status=201,
+    refuses=("invalid_transition",),
+)
 async def submit_verification(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: VerificationIn
 ) -> VerificationOut:
@@ -44,7 +49,9 @@ async def get_verification(tx: TxDep, caller: CallerDep, verification_id: UUID) 
     return _show(caller, row, await institutions.get(tx, row.institution_id))
 
 
-@router.post("/verifications/{verification_id}/approve", SIGNED_IN)
+@router.post(
+    "/verifications/{verification_id}/approve", SIGNED_IN, refuses={"four_eyes_required", *LIFECYCLE.codes("approve")}
+)
 async def approve_verification(
     tx: TxDep,
     caller: CallerDep,
@@ -56,7 +63,9 @@ async def approve_verification(
     return _show(caller, *await commands.approve(tx, verification_id, if_match))
 
 
-@router.post("/verifications/{verification_id}/reject", SIGNED_IN)
+@router.post(
+    "/verifications/{verification_id}/reject", SIGNED_IN, refuses={"four_eyes_required", *LIFECYCLE.codes("reject")}
+)
 async def reject_verification(
     tx: TxDep, caller: CallerDep, verification_id: UUID, body: RejectIn, if_match: IfMatch
 ) -> VerificationOut:
