@@ -197,13 +197,15 @@ def docs(
 
 
 def add_operations() -> None:
-    """The commands that every service has, over all of them, and registry's own group `keys` where registry is."""
+    """The commands that every service has, over all of them, and the groups of single services where these are."""
     from shared.cli import Operations
 
     Operations(load).add_to(app)
     app.add_typer(contracts.app)
     if importlib.util.find_spec("services.registry") is not None:
         app.add_typer(importlib.import_module("services.registry.cli").keys, name="keys")
+    if importlib.util.find_spec("services.matching") is not None:
+        app.add_typer(importlib.import_module("services.matching.cli").commands, name="matching")
 
 
 def main() -> None:

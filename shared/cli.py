@@ -9,10 +9,10 @@ import asyncio
 import json
 import sys
 import zipfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -25,6 +25,7 @@ SomeService = Annotated[str | None, typer.Option("--service", help="Only this se
 OneService = Annotated[str, typer.Argument(help="The service.")]
 Number = Annotated[int, typer.Argument(help="The number that `list` shows.")]
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def show(rows: list[Row], *, as_json: bool, title: str) -> None:
@@ -224,6 +225,23 @@ def loaded(build: Callable[[Any], Service], settings_class: type[ServiceSettings
     settings = settings_class()
     logs.configure(level=settings.log_level, as_json=settings.log_json)
     return build(settings)
+
+
+def inside(
+    build: Callable[[Any], Service], settings_class: type[ServiceSettings], work: Callable[[Running], Awaitable[T]]
+) -> T:
+    """What the work gives, done with the service's database and Kafka, which are closed afterwards."""
+    from shared.service import Running
+
+    async def whole() -> T:
+        running = Running(loaded(build, settings_class))
+        try:
+            return await work(running)
+        finally:
+            await running.close()
+
+    result: T = asyncio.run(_guarded(whole()))
+    return result
 
 
 def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings], *groups: typer.Typer) -> None:

@@ -81,6 +81,8 @@ async def rows(home: Path, *words: str) -> list[dict[str, Any]]:
         ["contracts", "check"],
         ["contracts", "release"],
         ["docs"],
+        ["matching"],
+        ["matching", "words"],
     ],
     ids=" ".join,
 )
@@ -115,6 +117,10 @@ async def test_outbox_and_dead_letters_are_empty(system: System) -> None:
     )
     assert await rows(system.home, "dead-letters", "list") == []
     assert "no dead letter 7" in await bandung(system.home, "dead-letters", "show", "matching", "7", code=1)
+
+
+async def test_without_posted_texts_there_are_no_unknown_words(system: System) -> None:
+    assert await rows(system.home, "matching", "words") == []
 
 
 async def test_a_platform_key_works_until_it_is_revoked(system: System) -> None:

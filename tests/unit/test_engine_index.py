@@ -250,7 +250,7 @@ def test_the_emphasis_on_ldcs_moves_order_by_the_stated_factor_only() -> None:
     ranked = {r.need.id: r for r in index.needs_for("twinning", [other, ldc], ON)}
     assert ranked["n-other"].scored.score > ranked["n-ldc"].scored.score
     assert [r.need.id for r in index.needs_for("twinning", [other, ldc], ON)] == ["n-ldc", "n-other"]
-    assert ranked["n-ldc"].weight == ranked["n-ldc"].scored.score * 1.25 * 1.5
+    assert ranked["n-ldc"].weight == ranked["n-ldc"].scored.score * (1.25 * 1.5)
     assert ranked["n-other"].weight == ranked["n-other"].scored.score * 1.25
     level = replace(POLICY_1, status_weights={})
     index.use(Scorer(level, index.scorer.frame.statistics))
