@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit test-faults bench-quality test-compose up down contracts docs lint format lock clean
+.PHONY: help setup run test test-unit test-faults bench bench-quality test-compose up down contracts docs lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ test-faults: $(VENV)/.dev ## Every fault, also the long ones; prints the table o
 
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit
+
+bench: $(VENV)/.dev ## Speed of rankings and rounds against others, in one run (minutes)
+	$(BIN)/python -m tests.bench.ranking
+	$(BIN)/python -m tests.bench.rounds
 
 bench-quality: $(VENV)/.dev ## How well the engine ranks: nDCG, slices, what each criterion brings
 	$(BIN)/python -m tests.bench.quality

@@ -108,6 +108,11 @@ class Ranker:
         async with self._lock:
             return await asyncio.to_thread(self.index.top, need, on, k, frozenset(quiet))
 
+    async def score(self, need: NeedFacts, capability_id: str, on: date) -> Scored:
+        """One pair, explained; KeyError when the capability is not held."""
+        async with self._lock:
+            return self.index.score(need, capability_id, on)
+
     async def missed(self, need: NeedFacts, on: date, k: int) -> list[tuple[Scored, list[str]]]:
         """The k capabilities that would rank best if no rule excluded them, with their reason codes."""
         async with self._lock:

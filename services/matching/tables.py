@@ -244,6 +244,36 @@ class EngagementRow(Base, table=True):
     seed: dict[str, Any] | None = columns.document(null=True)
 
 
+class RoundRow(Base, table=True):
+    """One allocation of free places over all open needs; `figures` compare it with first come, first served."""
+
+    __tablename__ = "round"
+    id: UUID = columns.key()
+    version: int = 1
+    status: str = columns.text(index=True)
+    note: str | None = columns.text(null=True)
+    policy_version: int
+    as_of: date = columns.day()
+    figures: dict[str, Any] | None = columns.document(null=True)
+    made_at: datetime = columns.moment()
+    updated_at: datetime = columns.moment()
+
+
+class RoundPairRow(Base, table=True):
+    """A place that a round gives to a need; `outcome` is null until the approved round has come to it."""
+
+    __tablename__ = "round_pair"
+    round_id: UUID = columns.key()
+    need_id: UUID = Field(sa_type=Uuid, primary_key=True)
+    capability_id: UUID = Field(sa_type=Uuid, primary_key=True)
+    rank: int
+    score: float = Field(sa_type=Float)
+    priority: float = Field(sa_type=Float)
+    explanation: dict[str, Any] = columns.document()
+    outcome: str | None = columns.text(null=True)
+    match_id: UUID | None = columns.uuid(null=True)
+
+
 # What the engine needs
 
 

@@ -17,16 +17,19 @@ from services.matching.engine.inputs import isic_line, isic_rank
 from services.matching.engine.model import hs_chapters
 from services.matching.engine.prepared import MOST_COUNTED
 from services.matching.engine.providing import BY_COUNTRY, ProvidingValues
-from services.matching.engine.rows import COUNT_BITS, ISIC, LANGUAGE
+from services.matching.engine.rows import COUNT_BITS, ISIC
 from shared.reference.classifications import sdg_goal_of
 from tests.bench.synthetic import ON
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from services.matching.engine.index import Index
     from services.matching.engine.model import NeedFacts
 
 NAMES = ("none", "many", "kind", "chapter", "isic", "target", "goal", "language", "country", "bloc")
 STEPS = 16
+ROWS = 50_000
 RECORD = ("track_record", "evidence", "responsiveness")
 Query = tantivy.Query
 Occur = tantivy.Occur
@@ -38,21 +41,24 @@ class TantivySide:
     def __init__(self, index: Index) -> None:
         builder = tantivy.SchemaBuilder()
         builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
-        builder.add_text_field("facet", tokenizer_name="raw", index_option="basic")
+        builder.add_text_field("facet", tokenizer_name="whitespace", index_option="basic")
         builder.add_text_field("words", tokenizer_name="whitespace", index_option="freq")
         self._schema = builder.build()
         self._folder = tempfile.TemporaryDirectory()
         self._index = tantivy.Index(self._schema, path=self._folder.name)
         self._source = index
         self._providing = ProvidingValues(index.store.providers, index.scorer.frame)
+        self._words = index.store.words.terms.values
+        self._names = [self._name(*facet) for facet in index.store.words.facets.values]
+        self._givers = [self._giver(row, steps) for row, steps in enumerate(self._record_steps().tolist())]
         self._fill()
         self._searcher = self._index.searcher()
 
     def _fill(self) -> None:
-        writer = self._index.writer(400_000_000, 2)
-        records = self._record_steps()
-        for slot in self._source.store.live_slots().tolist():
-            writer.add_document(self._document(slot, records))
+        writer = self._index.writer(600_000_000, 2)
+        for first in range(0, len(self._source.store.rows), ROWS):
+            for document in self._documents(first, min(first + ROWS, len(self._source.store.rows))):
+                writer.add_document(document)
         writer.commit()
         writer.wait_merging_threads()
         self._index.reload()
@@ -66,30 +72,36 @@ class TantivySide:
         assert len(total) == len(providers)
         return np.round(total / sum(policy.weights[name] for name in RECORD) * STEPS).astype(int)
 
-    def _document(self, slot: int, records: np.ndarray[Any, Any]) -> tantivy.Document:
+    def _documents(self, first: int, until: int) -> Iterator[tantivy.Document]:
+        """Some rows; everything is looked up in lists, so that filling a million takes a minute."""
         store = self._source.store
-        rows, words = store.rows, store.words
-        owner = int(rows["provider"][slot])
-        facts = store.providers.facts(owner)
-        held = [words.facets.values[number] for number in rows.facets.of(slot).tolist()]
-        facets = {f"{NAMES[kind]}:{word}" for kind, word in held if kind != ISIC}
-        for kind, code in held:
-            facets |= {f"isic:{wider}" for wider in isic_line(code)} if kind == ISIC else set()
-        if not any(kind == LANGUAGE for kind, _ in held):
-            facets |= {f"language:{language}" for language in facts.languages}
-        facets |= {f"from:{facts.country}"} | {f"record:{step}" for step in range(1, records[owner] + 1)}
-        if rows["all_south"][slot]:
-            facets.add("all_south")
-        if store.offered(ON)[slot] and store.providers.proposable.values[owner]:
-            facets.add("offered")
-        said = rows.terms.of(slot).tolist()
-        text = " ".join(" ".join([words.terms.values[p >> COUNT_BITS]] * (p & MOST_COUNTED)) for p in said)
-        document = tantivy.Document()
-        document.add_text("id", rows.ids.of(slot))
-        for facet in facets:
-            document.add_text("facet", facet)
-        document.add_text("words", text)
-        return document
+        rows, slots = store.rows, np.arange(first, until)
+        owners = rows["provider"][slots].tolist()
+        offered = (store.offered(ON)[slots] & store.providers.proposable.values[owners]).tolist()
+        held = _lists(rows.facets.gather(slots)[0], rows.facets.counts(slots))
+        packed, begins = rows.terms.gather(slots)
+        times = (packed & MOST_COUNTED).astype(np.int64)
+        said = _lists(np.repeat(packed >> COUNT_BITS, times), np.add.reduceat(times, begins))
+        marks = zip(offered, rows["all_south"][slots].tolist(), rows["own_languages"][slots].tolist(), strict=True)
+        ids = [key.decode() for key in rows.ids.column.values[slots].tolist()]
+        for key, owner, facets, terms, (is_offered, everywhere, speaks) in zip(
+            ids, owners, held, said, marks, strict=True
+        ):
+            found = {name for number in facets for name in self._names[number]} | self._givers[owner][0]
+            found |= set() if speaks else self._givers[owner][1]
+            found |= ({"offered"} if is_offered else set()) | ({"all_south"} if everywhere else set())
+            words = " ".join([self._words[number] for number in terms])
+            yield tantivy.Document(id=key, facet=" ".join(found), words=words)
+
+    def _name(self, kind: int, word: str) -> list[str]:
+        """Terms of a facet; a code stands for its wider categories too."""
+        return [f"isic:{wider}" for wider in isic_line(word)] if kind == ISIC else [f"{NAMES[kind]}:{word}"]
+
+    def _giver(self, row: int, record: int) -> tuple[set[str], set[str]]:
+        """Terms of an institution, and its languages for offers that name none."""
+        facts = self._source.store.providers.facts(row)
+        steps = {f"record:{step}" for step in range(1, record + 1)}
+        return steps | {f"from:{facts.country}"}, {f"language:{language}" for language in facts.languages}
 
     def top(self, need: NeedFacts, k: int) -> list[str]:
         """Ids of the k best."""
@@ -119,7 +131,7 @@ class TantivySide:
         ]
         values = self._providing.country_values(prepared)
         for number, country in enumerate(self._source.store.providers.countries.values):
-            score = sum(weights.get(name, 0.0) * values[name][number] for name in BY_COUNTRY)
+            score = sum(weights[name] * values[name][number] for name in BY_COUNTRY if name in weights)
             if score > 0 and country is not None and values["welcome"][number]:
                 parts.append((Occur.Should, self._worth(self._term(f"from:{country}"), score)))
         documents = self._source.scorer.frame.statistics.documents
@@ -163,3 +175,9 @@ class TantivySide:
         wider = {category for code in codes for category in isic_line(code)}
         values = [(category, weight * criteria.DEPTH_VALUES[isic_rank(category)]) for category in sorted(wider)]
         return Query.disjunction_max_query([self._worth(self._term(f"isic:{c}"), value) for c, value in values])
+
+
+def _lists(values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]) -> list[list[int]]:
+    """Lists of these lengths, end to end before."""
+    ends, flat = np.cumsum(counts).tolist(), values.tolist()
+    return [flat[start:end] for start, end in zip([0, *ends], ends, strict=False)]

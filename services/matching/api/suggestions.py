@@ -7,13 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 
 from services.matching.commands import suggest
-from services.matching.schemas.suggestions import (
-    SuggestionsAndExcludedOut,
-    SuggestionsIn,
-    SuggestionsOut,
-    show,
-    show_excluded,
-)
+from services.matching.schemas.suggestions import SuggestionsIn, SuggestionsOut, show, show_excluded
 from shared.api import CallerDep, Router, RunningDep, TxDep
 from shared.web.auth import only
 
@@ -28,11 +22,11 @@ async def suggest_partners(
     body: SuggestionsIn,
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
     include: Literal["excluded"] | None = None,
-) -> SuggestionsAndExcludedOut | SuggestionsOut:
+) -> SuggestionsOut:
     """Ranks the capabilities for a need that is not stored; `include=excluded` also says who is missing, and why."""
     ranker = running.state["ranker"]
     items = [show(found) for found in await suggest.suggest(tx, caller, ranker, body, limit)]
     if include is None:
         return SuggestionsOut(items=items)
     missed = await suggest.missed(tx, caller, ranker, body, limit)
-    return SuggestionsAndExcludedOut(items=items, excluded=[show_excluded(found) for found in missed])
+    return SuggestionsOut(items=items, excluded=[show_excluded(found) for found in missed])

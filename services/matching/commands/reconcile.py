@@ -12,22 +12,20 @@ from uuid import UUID
 
 from services.matching import facts
 from services.matching.commands.moves import move, tell_as_system
+from services.matching.commands.proposing import Basis, party_of, propose
 from services.matching.domain import review
-from services.matching.domain.matches import proposal_expires, reminder_due
 from services.matching.engine import eligibility
 from services.matching.engine.model import unknown_institution
 from services.matching.store import capabilities, institutions, matches, needs, queue
-from services.matching.store.matches import Match
-from services.matching.tables import ExplanationRow, MatchRow
-from shared.events.matching import MatchExpired, MatchProposed, MatchWithdrawn
-from shared.ops.ids import new_id
+from shared.events.matching import MatchExpired, MatchWithdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.matching.engine.score import Scored
     from services.matching.ranking import Ranker
-    from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow
+    from services.matching.store.matches import Match
+    from services.matching.tables import CapabilityRow, InstitutionRow, MatchRow, NeedRow
     from shared.messaging.transaction import Tx
 
 Best = tuple[int, "Scored"]
@@ -120,14 +118,10 @@ def _pair_reason(
 
 def _refresh_names(row: MatchRow, need: NeedRow, known: dict[UUID, InstitutionRow]) -> None:
     """Shows parties of open matches by their present names."""
-    row.beneficiary_name, row.beneficiary_country = _party(known.get(need.institution_id), need)
+    row.beneficiary_name, row.beneficiary_country = party_of(known.get(need.institution_id), need)
     provider = known.get(row.provider_id)
     if provider is not None:
         row.provider_name, row.provider_country = provider.name, provider.country
-
-
-def _party(owner: InstitutionRow | None, need: NeedRow) -> tuple[str, str | None]:
-    return (owner.name, owner.country) if owner else (need.institution_name, need.institution_country)
 
 
 async def _propose(
@@ -141,7 +135,7 @@ async def _propose(
     for rank, scored in new:
         capability = offered[UUID(scored.capability_id)]
         parties = (owner, providers[capability.institution_id])
-        tell_as_system(tx, MatchProposed, _proposal(tx, need, capability, parties, (rank, scored)))
+        propose(tx, need, capability, parties, Basis("ranking", rank, scored.explanation()))
     return len(new)
 
 
@@ -161,42 +155,3 @@ async def _rank(tx: Tx, ranker: Ranker, need: NeedRow, known: set[str]) -> list[
     need.cutoff = valid[-1][1] if len(valid) >= ranker.policy.k else None
     ranked = enumerate(valid, 1)
     return [(rank, ranker.index.score(sought, c, today)) for rank, (c, _) in ranked if c not in known]
-
-
-def _proposal(
-    tx: Tx, need: NeedRow, capability: CapabilityRow, parties: tuple[InstitutionRow | None, InstitutionRow], best: Best
-) -> Match:
-    """Stores the match with everything that its score was made of."""
-    (owner, provider), (rank, scored) = parties, best
-    beneficiary_name, beneficiary_country = _party(owner, need)
-    expires_at = proposal_expires(tx.now, need.deadline)
-    row = MatchRow(
-        id=new_id(),
-        version=1,
-        status="proposed",
-        origin="ranking",
-        need_id=need.id,
-        need_version=need.version,
-        need_title=need.title,
-        capability_id=capability.id,
-        capability_version=capability.version,
-        capability_title=capability.title,
-        beneficiary_id=need.institution_id,
-        beneficiary_name=beneficiary_name,
-        beneficiary_country=beneficiary_country,
-        provider_id=provider.id,
-        provider_name=provider.name,
-        provider_country=provider.country,
-        score=scored.score,
-        rank=rank,
-        policy_version=scored.policy_version,
-        as_of=scored.as_of,
-        confirmations=[],
-        proposed_at=tx.now,
-        expires_at=expires_at,
-        remind_at=reminder_due(tx.now, expires_at),
-        updated_at=tx.now,
-    )
-    tx.session.add(row)
-    tx.session.add(ExplanationRow(match_id=row.id, document=scored.explanation()))
-    return Match(row)

@@ -44,6 +44,7 @@ class PolicyIn(Body):
     prior: Share | None = None
     prior_weight: Annotated[float, Field(gt=0, le=100)] | None = None
     evidence_half_at: Annotated[float, Field(gt=0, le=100)] | None = None
+    ldc_reserve: Share | None = None
     urgency_weights: Factors | None = None
     status_weights: Factors | None = None
     facilitator_weights: Weights | None = None

@@ -78,22 +78,17 @@ class SuggestionOut(BaseModel):
     criteria: list[CriterionOut]
 
 
-class SuggestionsOut(BaseModel):
-    """Best first."""
-
-    items: list[SuggestionOut]
-
-
 class ExcludedOut(SuggestionOut):
     """A capability that would be among the best if no rule excluded it, and all rules that do."""
 
     excluded_by: list[str]
 
 
-class SuggestionsAndExcludedOut(SuggestionsOut):
-    """Also says who is missing, and why."""
+class SuggestionsOut(BaseModel):
+    """Best first; `excluded`, when asked for, says who is missing, and why."""
 
-    excluded: list[ExcludedOut]
+    items: list[SuggestionOut]
+    excluded: list[ExcludedOut] | None = None
 
 
 def show(found: Suggestion) -> SuggestionOut:

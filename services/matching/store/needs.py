@@ -10,11 +10,11 @@ from sqlmodel import col
 
 from services.matching.domain.formalising import TAKES_A_PLACE
 from services.matching.store.arrays import overlaps
-from services.matching.tables import EngagementRow, MatchRow, NeedRow
+from services.matching.tables import EngagementRow, InstitutionRow, MatchRow, NeedRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from shared.messaging.transaction import Tx
 
@@ -45,6 +45,29 @@ async def oldest_open(tx: Tx, limit: int) -> Sequence[NeedRow]:
     """Open needs, those that wait longest first."""
     rows = select(NeedRow).where(col(NeedRow.status) == "open").order_by(col(NeedRow.id)).limit(limit)
     return (await tx.session.scalars(rows)).all()
+
+
+async def seeking(tx: Tx, last: UUID, today: date, limit: int = 200) -> list[tuple[NeedRow, int]]:
+    """Open needs behind an id that still want partners and whose deadline is not past, with the partners they found."""
+    taken = (
+        select(func.count())
+        .where(col(EngagementRow.need_id) == col(NeedRow.id), col(EngagementRow.state).in_(TAKES_A_PLACE))
+        .scalar_subquery()
+    )
+    owner = select(col(InstitutionRow.status)).where(col(InstitutionRow.id) == col(NeedRow.institution_id))
+    rows = (
+        select(NeedRow, taken)
+        .where(
+            col(NeedRow.id) > last,
+            col(NeedRow.status) == "open",
+            col(NeedRow.deadline) >= today,
+            taken < col(NeedRow.partners_wanted),
+            func.coalesce(owner.scalar_subquery(), "") != "suspended",
+        )
+        .order_by(col(NeedRow.id))
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in await tx.session.execute(rows)]
 
 
 async def count_open(tx: Tx) -> int:

@@ -52,6 +52,11 @@ async def policy_changed(tx: Tx) -> None:
     await _push(tx, POLICY, [NOBODY])
 
 
+def ring(tx: Tx) -> None:
+    """There is work that is not in the queue: a round to work out or to carry out."""
+    tx.after_commit(BELL.ring)
+
+
 async def _push(tx: Tx, kind: str, subjects: Iterable[UUID], causation: str | None = None) -> None:
     rows = [{"kind": kind, "subject": subject, "causation": causation or tx.causation} for subject in subjects]
     if rows:
