@@ -29,7 +29,7 @@ MORE = (("registry", "b"), ("notifications", "b"), ("notifications", "c"))
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     """Two registries and three notifications."""
-    async for system in installed(tmp_path_factory.mktemp("replicas"), replicas=MORE):
+    async with installed(tmp_path_factory.mktemp("replicas"), replicas=MORE) as system:
         yield Ground(system, await Cast.of(system))
 
 
