@@ -39,7 +39,7 @@ test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
 	$(PYTEST) -n 2 --dist loadfile
 
 test-faults: $(VENV)/.dev ## Every fault, also the long ones; prints the table of faults (some 20 minutes)
-	$(PYTEST) tests/faults -m "not compose"
+	$(PYTEST) tests/faults -n 2 --dist loadfile -m "not compose"
 
 soak: $(VENV)/.dev ## Half an hour of load with a fault every 20 s; writes tests/faults/RESULTS.md
 	$(BIN)/python -m tests.faults.soak --minutes 30 --seed 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[str, object], None]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 MORE = (("registry", "b"), ("notifications", "b"), ("notifications", "c"))
 
 
@@ -77,7 +77,7 @@ async def leads(system: Installation, name: str) -> bool:
     return await leading(system, name.partition("-")[0]) == name
 
 
-@pytest.mark.parametrize("seconds", [12, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [12, 60])
 async def test_members_that_come_and_go(three: Ground, record_property: Recorder, seconds: float) -> None:
     chance, changes = random.Random(seconds), 0  # noqa: S311 (which one goes)
     members = [name for name in three.system.processes if name.startswith("notifications")]
@@ -93,7 +93,7 @@ async def test_members_that_come_and_go(three: Ground, record_property: Recorder
     assert changes > 3
 
 
-@pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [10, 100])
 async def test_every_event_again_and_again_in_any_order_has_its_effect_once(
     three: Ground, record_property: Recorder, times: int
 ) -> None:

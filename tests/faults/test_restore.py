@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[str, object], None]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 DAY = 24 * 3600
 COMPACTED = ("registry.institutions", "registry.capabilities")
 
@@ -135,7 +135,6 @@ async def compacted(system: Installation) -> int:
     return await eventually(fewer, 90)
 
 
-@pytest.mark.long
 async def test_a_new_database_after_thirty_days_equals_the_old_one(fresh: Ground, record_property: Recorder) -> None:
     system = fresh.system
     await hour(fresh)
@@ -159,18 +158,20 @@ async def begin_anew(system: Installation, name: str) -> float:
     return time.monotonic()
 
 
-@pytest.mark.long
-async def test_a_new_database_on_compacted_topics_knows_the_last_state_of_all(fresh: Ground) -> None:
-    """Last in this file: what compaction took away is not on Kafka any more."""
-    system = fresh.system
-    gone = await compacted(system)
-    await system.all_ready()
-    wanted = (await read_models(system))["notifications.institution"]
-    await begin_anew(system, "notifications")
-    await system.all_ready()
-    found = (await read_models(system))["notifications.institution"]
-    print(f"{gone} records compacted away, {len(found)} institutions known")
-    assert found == wanted
+async def test_a_new_database_on_compacted_topics_knows_the_last_state_of_all(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with installed(tmp_path_factory.mktemp("compacted")) as system:
+        await hour(Ground(system, await Cast.of(system)))
+        gone = await compacted(system)
+        await system.all_ready()
+        wanted = (await read_models(system))["notifications.institution"]
+        await begin_anew(system, "notifications")
+        await system.all_ready()
+        found = (await read_models(system))["notifications.institution"]
+        print(f"{gone} records compacted away, {len(found)} institutions known")
+        assert gone > 0
+        assert found == wanted
 
 
 async def test_an_owner_that_was_set_back_is_heard_again_in_a_new_epoch(
