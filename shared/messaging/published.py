@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from shared.messaging.log_ids import log_ids
+from shared.messaging.logs import ASK_SECONDS, find_logs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FRESH_SECONDS = 1.0  # a broker needs longer than that to come back without its disk
-ASK_SECONDS = 5.0
 _BATCH = 5_000
 
 _UNMARK = """
@@ -52,11 +51,12 @@ class PublishedLogs:
         if not self.topics or (self._of is client and now - self._asked_at < FRESH_SECONDS):
             return False
         async with asyncio.timeout(ASK_SECONDS):
-            found = await log_ids(client, [self.prefix + topic for topic in self.topics])
+            logs = await find_logs(client, [self.prefix + topic for topic in self.topics])
+        found = {topic.removeprefix(self.prefix): each.id for topic, each in logs.items()}
         self._asked_at, self._of = now, client
         if found == self._known:
             return False
-        again = await self._compare(connection, {t.removeprefix(self.prefix): found[t] for t in found})
+        again = await self._compare(connection, found)
         self._known = found
         return again > 0
 

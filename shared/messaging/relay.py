@@ -267,6 +267,8 @@ class Relay:
             except BaseException:
                 await close_hard(producer)
                 raise
+            # no second attempt of its own (private name: the version is pinned): it would not notice a new log
+            producer._message_accumulator._batch_ttl = 0  # noqa: SLF001
             self._producer = producer
         return self._producer
 

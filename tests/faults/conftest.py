@@ -40,9 +40,8 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     """One installation with a webhook for all posted needs."""
-    async for system in installed(tmp_path_factory.mktemp("faults")):
-        async with Receiver() as receiver:
-            made = Ground(system, await Cast.of(system), receiver, ("NeedPosted",))
-            hook = {"url": receiver.url(), "description": "all needs", "event_types": ["NeedPosted"]}
-            await made.cast.pairs[0][0].make("/webhooks", hook)
-            yield made
+    async with installed(tmp_path_factory.mktemp("faults")) as system, Receiver() as receiver:
+        made = Ground(system, await Cast.of(system), receiver, ("NeedPosted",))
+        hook = {"url": receiver.url(), "description": "all needs", "event_types": ["NeedPosted"]}
+        await made.cast.pairs[0][0].make("/webhooks", hook)
+        yield made

@@ -7,6 +7,7 @@ import importlib
 import secrets
 import signal
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,8 +207,9 @@ class Installation(System):
         await getattr(self.parts, part).start()
 
 
+@asynccontextmanager
 async def installed(home: Path, *, replicas: tuple[tuple[str, str], ...] = ()) -> AsyncIterator[Installation]:
-    """For a fixture."""
+    """Up and ready as long as the block."""
     installation = Installation(home, replicas=replicas)
     try:
         await installation.start()

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from shared import operations
 from shared.data.idempotency import Replays
 from shared.messaging import consumer, delivery, inbox, outbox, published, relay
+from shared.messaging.logs import Log
 from shared.web import versions
 from tests.support import parts as support
 from tests.support import waiting
@@ -24,7 +25,7 @@ from tests.support import waiting
 GUARDS = "tests/faults/test_kernel_guards.py::test_"
 HTTP = "tests/integration/test_kernel_http.py::test_"
 MESSAGING = "tests/integration/test_kernel_messaging.py::test_"
-PATIENCE_SECONDS = 8.0
+PATIENCE_SECONDS = 15.0
 """A test that waits for what cannot come any more need not wait for a minute."""
 
 
@@ -111,11 +112,11 @@ def a_new_log_is_not_noticed_by_the_consumer() -> None:
         return
 
     consumer.Consumer._look = look  # type: ignore[method-assign]
-    consumer.log_ids = lambda _client, topics: _same(topics)  # type: ignore[assignment]
+    consumer.find_logs = lambda _client, topics: _same(topics)
 
 
-async def _same(topics: Any) -> dict[str, str]:
-    return dict.fromkeys(topics, "the only one")
+async def _same(topics: Any) -> dict[str, Log]:
+    return dict.fromkeys(topics, Log("the only one", 6))
 
 
 def partitions_as_kafka_has_them() -> None:
@@ -307,7 +308,7 @@ def pytest_configure() -> None:
         return
     if name:
         MUTATIONS[name].off()
-    waiting.eventually.__defaults__ = (PATIENCE_SECONDS,)
+        waiting.eventually.__defaults__ = (PATIENCE_SECONDS,)
     found = json.loads(os.environ["BANDUNG_TEST_PARTS"])
 
     async def acquire(_self: Any) -> support.Parts:

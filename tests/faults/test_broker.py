@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[str, object], None]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 
 
 async def test_a_broker_killed_and_started_again(ground: Ground, record_property: Recorder) -> None:
@@ -34,7 +34,7 @@ async def test_a_broker_killed_and_started_again(ground: Ground, record_property
     await ground.judge("broker and coordinator killed", happened, record_property, ended=ended)
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(130, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [8, 130])
 async def test_a_broker_that_is_away_is_named_and_writes_go_on(
     ground: Ground, record_property: Recorder, seconds: float
 ) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[str, object], None]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 
 
 @pytest.mark.parametrize("how", ["killed", "immediate"])
@@ -48,7 +48,7 @@ async def test_a_database_that_crashes_keeps_what_was_acknowledged(
     await ground.judge(fault, happened, record_property, ended=ended)
 
 
-@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [6, 60])
 async def test_a_database_that_is_away_is_503_and_named(
     ground: Ground, record_property: Recorder, seconds: float
 ) -> None:

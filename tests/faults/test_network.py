@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[str, object], None]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 
 
 async def test_lost_answers_to_produce_requests_cost_duplicates_only(ground: Ground, record_property: Recorder) -> None:
@@ -46,9 +46,7 @@ async def test_a_slow_network_slows_and_nothing_more(ground: Ground, record_prop
 
 
 @pytest.mark.parametrize(
-    ("seconds", "kind"),
-    [(12, "stalled"), (12, "lost"), pytest.param(60, "stalled", marks=pytest.mark.long)],
-    ids=["stalled", "half-open", "stalled-long"],
+    ("seconds", "kind"), [(12, "stalled"), (12, "lost"), (60, "stalled")], ids=["stalled", "half-open", "stalled-long"]
 )
 async def test_a_silent_network_is_seen_and_everything_arrives_afterwards(
     ground: Ground, record_property: Recorder, seconds: float, kind: str

@@ -38,9 +38,14 @@ AT_POINTS = [
     ("registry", "api.answered", "API killed before commit"),
     ("notifications", "webhook.posted", "killed between webhook and record"),
 ]
+SHORT = ("relay.acknowledged", "consumer.handled", "api.committed")
+"""Those that `make test` has time for."""
 
 
-@pytest.mark.parametrize(("service", "point", "fault"), AT_POINTS, ids=[point for _, point, _ in AT_POINTS])
+@pytest.mark.parametrize(
+    ("service", "point", "fault"),
+    [pytest.param(*row, id=row[1], marks=() if row[1] in SHORT else pytest.mark.long) for row in AT_POINTS],
+)
 async def test_a_process_killed_at_the_worst_moment_loses_and_invents_nothing(
     ground: Ground, record_property: Recorder, service: str, point: str, fault: str
 ) -> None:
@@ -55,6 +60,7 @@ async def test_a_process_killed_at_the_worst_moment_loses_and_invents_nothing(
     assert process.deaths == [KILLED]
 
 
+@pytest.mark.long
 async def test_processes_killed_at_random_lose_and_invent_nothing(ground: Ground, record_property: Recorder) -> None:
     processes = ground.system.processes
     for process in processes.values():
@@ -69,6 +75,7 @@ async def test_processes_killed_at_random_lose_and_invent_nothing(ground: Ground
     assert all(process.deaths == [KILLED] for process in processes.values())
 
 
+@pytest.mark.long
 async def test_a_loop_that_is_blocked_catches_up(ground: Ground, record_property: Recorder) -> None:
     process = ground.system.processes["notifications"]
     process.deaths.clear()
@@ -89,7 +96,8 @@ async def is_silent(system: Installation, name: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(55, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [10, 55])
 async def test_a_frozen_process_goes_on_where_it_was(ground: Ground, record_property: Recorder, seconds: float) -> None:
     process = ground.system.processes["matching"]
     process.deaths.clear()
@@ -107,7 +115,8 @@ async def test_a_frozen_process_goes_on_where_it_was(ground: Ground, record_prop
     assert process.deaths == []
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [8, 60])
 async def test_a_service_in_a_crash_loop_harms_no_other(
     ground: Ground, record_property: Recorder, seconds: float
 ) -> None:
@@ -125,6 +134,7 @@ async def test_a_service_in_a_crash_loop_harms_no_other(
     assert len(process.deaths) >= 3
 
 
+@pytest.mark.long
 async def test_sigterm_at_any_stage_ends_with_0_within_ten_seconds(ground: Ground, record_property: Recorder) -> None:
     process, stages = ground.system.processes["matching"], (0.05, 0.4, 0.8, 1.2, 1.6, 2.0, 3.0)
     slowest = 0.0
@@ -142,6 +152,7 @@ async def test_sigterm_at_any_stage_ends_with_0_within_ten_seconds(ground: Groun
     await ground.judge("SIGTERM at every stage", happened, record_property, ended=ended)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["kafka", "postgres"])
 async def test_sigterm_with_a_part_dead_ends_with_0_within_ten_seconds(
     ground: Ground, record_property: Recorder, part: str
@@ -159,6 +170,7 @@ async def test_sigterm_with_a_part_dead_ends_with_0_within_ten_seconds(
     await ground.judge(f"SIGTERM with {part} dead", happened, record_property, ended=ended)
 
 
+@pytest.mark.long
 async def test_a_clock_that_is_two_hours_ahead(ground: Ground, record_property: Recorder) -> None:
     process = ground.system.processes["matching"]
     await process.restart(BANDUNG_TIME_OFFSET_SECONDS="7200")

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[str, object], None]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 MORE = (("registry", "b"), ("notifications", "b"), ("notifications", "c"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     """Two registries and three notifications."""
-    async for system in installed(tmp_path_factory.mktemp("replicas"), replicas=MORE):
+    async with installed(tmp_path_factory.mktemp("replicas"), replicas=MORE) as system:
         yield Ground(system, await Cast.of(system))
 
 
@@ -77,7 +77,7 @@ async def leads(system: Installation, name: str) -> bool:
     return await leading(system, name.partition("-")[0]) == name
 
 
-@pytest.mark.parametrize("seconds", [12, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [12, 60])
 async def test_members_that_come_and_go(three: Ground, record_property: Recorder, seconds: float) -> None:
     chance, changes = random.Random(seconds), 0  # noqa: S311 (which one goes)
     members = [name for name in three.system.processes if name.startswith("notifications")]
@@ -93,7 +93,7 @@ async def test_members_that_come_and_go(three: Ground, record_property: Recorder
     assert changes > 3
 
 
-@pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [10, 100])
 async def test_every_event_again_and_again_in_any_order_has_its_effect_once(
     three: Ground, record_property: Recorder, times: int
 ) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[str, object], None]
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 DAY = 24 * 3600
 COMPACTED = ("registry.institutions", "registry.capabilities")
 
@@ -36,7 +36,7 @@ COMPACTED = ("registry.institutions", "registry.capabilities")
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def fresh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     """An installation of this module's own: databases go back in time here."""
-    async for system in installed(tmp_path_factory.mktemp("restore")):
+    async with installed(tmp_path_factory.mktemp("restore")) as system:
         yield Ground(system, await Cast.of(system))
 
 
@@ -135,20 +135,79 @@ async def compacted(system: Installation) -> int:
     return await eventually(fewer, 90)
 
 
-@pytest.mark.long
 async def test_a_new_database_after_thirty_days_equals_the_old_one(fresh: Ground, record_property: Recorder) -> None:
     system = fresh.system
     await hour(fresh)
     await move_on(system, 30)
     await hour(fresh)
     wanted = await read_models(system)
-    process = system.processes["notifications"]
-    await process.stop()
-    await system.rows("registry", "drop database notifications")
-    await system.parts.postgres.ensure_database("notifications")
-    await migrate.upgrade(system.parts.postgres.url("notifications"), system.services["notifications"].migrations)
-    assert not (await read_models(system))["notifications.event"]
-    process.start()
-    ended = time.monotonic()
+    ended = await begin_anew(system, "notifications")
     await fresh.judge("a new database after 30 days", "empty at first", record_property, ended=ended)
     assert differences(wanted, await read_models(system)) == []
+
+
+async def begin_anew(system: Installation, name: str) -> float:
+    """An empty database in the place of a service's; when it was started on it."""
+    process, service = system.processes[name], system.services[name]
+    await process.stop()
+    await system.rows("registry" if name != "registry" else "matching", f"drop database {name}")
+    await system.parts.postgres.ensure_database(name)
+    await migrate.upgrade(system.parts.postgres.url(name), service.migrations)
+    assert await system.rows(name, "select * from inbox") == []
+    process.start()
+    return time.monotonic()
+
+
+async def test_a_new_database_on_compacted_topics_knows_the_last_state_of_all(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with installed(tmp_path_factory.mktemp("compacted")) as system:
+        await hour(Ground(system, await Cast.of(system)))
+        gone = await compacted(system)
+        await system.all_ready()
+        wanted = (await read_models(system))["notifications.institution"]
+        await begin_anew(system, "notifications")
+        await system.all_ready()
+        found = (await read_models(system))["notifications.institution"]
+        print(f"{gone} records compacted away, {len(found)} institutions known")
+        assert gone > 0
+        assert found == wanted
+
+
+async def test_an_owner_that_was_set_back_is_heard_again_in_a_new_epoch(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """What it had said since is lost to itself; what it knew and says from now on counts for everybody."""
+    async with installed(tmp_path_factory.mktemp("owner")) as system:
+        ground = Ground(system, await Cast.of(system))
+        member = ground.cast.pairs[0][0]
+        await hour(ground)
+        need = await member.need(title="As it was backed up")
+        await system.all_ready()
+        file = await backup(system, "registry", tmp_path)
+        await member.change(f"/needs/{need['id']}", title="After the backup")
+        await hour(ground)
+        wanted = await read_models(system)
+        await system.processes["registry"].stop()
+        [told] = await command(system, "registry", "restore", "registry", file, "--json")
+        assert told["events"] > 20
+        system.processes["registry"].start()
+        await system.all_ready()
+        found = await read_models(system)
+        for table in ("registry.engagement", "registry.match_view"):
+            assert wanted[table] <= found[table]
+        assert await title(system, need["id"]) == "As it was backed up"
+        await member.change(f"/needs/{need['id']}", title="After the restore")
+        await eventually(lambda: is_titled(system, need["id"], "After the restore"))
+        sequences = [r.sequence for r in await system.records("registry.needs") if r.key == need["id"]]
+        assert sequences == ["0001-0000000001", "0001-0000000002", "0002-0000000002", "0002-0000000003"]
+
+
+async def title(system: Installation, need_id: str) -> str:
+    """As matching knows it."""
+    [row] = await system.rows("matching", "select title from need where id = $1", need_id)
+    return str(row["title"])
+
+
+async def is_titled(system: Installation, need_id: str, wanted: str) -> bool:
+    return await title(system, need_id) == wanted

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -159,6 +159,7 @@ class Listener:
         events = {event.id: f"event {n}" for n, event in enumerate(story_.events)}
         async with self.running.database.background_session() as session:
             for table, columns in (READ_MODELS[self.name] | OWN.get(self.name, {})).items():
+                columns = columns.replace("md5(data) data, ", "")  # noqa: PLW2901 (ids within differ from story to story)
                 rows = await session.execute(text(f"select {columns} from {table}"))  # noqa: S608 (names above)
                 texts = {_renamed(str(tuple(row)), story_.names | events) for row in rows}
                 found[table] = {row for row in texts if any(name in row for name in (*story_.names.values(), "event "))}
@@ -201,21 +202,24 @@ def ends(runner: asyncio.Runner, listener: Listener, order: Sequence[int]) -> di
     return runner.run(listener.ends(story(listener.name), order))
 
 
-def test_registry_ends_the_same_in_every_order_of_two_competing_matches(parts: Parts) -> None:
+def test_registry_ends_the_same_in_every_order_of_what_decides_between_two_matches(parts: Parts) -> None:
     with asyncio.Runner() as runner:
         around = listening(parts, "registry")
         listener = runner.run(around.__aenter__())
         try:
-            number = len(story("registry").events)
-            wanted = ends(runner, listener, range(number))
-            assert "('need', 'fulfilled')" in wanted["need"], wanted
-            orders = list(itertools.permutations(range(number)))
+            deciding = [n for n, event in enumerate(story("registry").events) if "Accepted" not in event.type]
+            wanted = ends(runner, listener, deciding)
+            assert "(UUID('need'), 'fulfilled')" in wanted["need"], wanted
+            orders = list(itertools.permutations(deciding))
+            assert len(orders) == 24
             for order in orders:
-                found = ends(runner, listener, order)
-                assert found == wanted, order
-            print(f"registry: {len(orders)} orders of {number} events, one end")
+                assert ends(runner, listener, order) == wanted, order
         finally:
             runner.run(around.__aexit__(None, None, None))
+
+
+def test_registry_ends_the_same_in_any_order_with_repetitions(parts: Parts) -> None:
+    check_any_order(parts, "registry")
 
 
 def check_any_order(parts: Parts, name: str) -> None:
@@ -229,7 +233,13 @@ def check_any_order(parts: Parts, name: str) -> None:
             wanted = ends(runner, listener, range(number))
             assert any(wanted.values()), "nothing came of it"
 
-            @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+            @settings(
+                max_examples=25,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.generate],
+            )
             @given(st.permutations([*range(number), *range(number)]))
             def same_end(order: list[int]) -> None:
                 assert ends(runner, listener, order) == wanted, order

@@ -143,7 +143,12 @@ class _Living:
         if self.life.ending == "withdrawn":
             reason = {"reason_code": "no_longer_needed"}
             await self._do(self.beneficiary, f"/needs/{need['id']}/withdraw", "NeedWithdrawn", reason)
-            return
+        else:
+            await self._matched(need, capability)
+        reason = {"reason_code": "no_longer_offered"}  # or it would compete with the next one
+        await self._do(self.provider, f"/capabilities/{capability['id']}/withdraw", "CapabilityWithdrawn", reason)
+
+    async def _matched(self, need: dict[str, Any], capability: dict[str, Any]) -> None:
         match = await self._patiently(lambda: self._match(need, capability))
         path = f"/matches/{match['id']}"
         if self.life.ending == "declined":

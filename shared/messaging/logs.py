@@ -6,6 +6,8 @@ aiokafka notices neither, and does not know topic ids (KIP-516), so the request 
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -24,8 +26,9 @@ from aiokafka.protocol.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+ASK_SECONDS = 5.0
 _UNKNOWN_TOPIC = 3
 _NO_ID = UUID(int=0)
 
@@ -103,15 +106,36 @@ class _TopicsRequest(Request[_TopicsRequestStruct]):  # type: ignore[misc]
         return request_struct_class([(_NO_ID, topic, {}) for topic in self._topics], False, False, {})
 
 
-async def log_ids(client: Any, topics: Iterable[str]) -> dict[str, str]:  # noqa: ANN401 (aiokafka's AIOKafkaClient)
-    """Topic -> `<cluster>/<topic id>`, which no other log has; raises KafkaError, also when a topic is missing."""
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is behind the name of a topic now: `<cluster>/<topic id>`, which no other log has, and its partitions."""
+
+    id: str
+    partitions: int
+
+
+async def find_logs(client: Any, topics: Iterable[str]) -> dict[str, Log]:  # noqa: ANN401 (aiokafka's AIOKafkaClient)
+    """Topic -> its log; raises KafkaError, also when a topic is missing."""
     answer = await client.send(client.get_random_node(), _TopicsRequest(sorted(topics)))
-    found: dict[str, str] = {}
-    for error, topic, topic_id, *_ in answer.topics:
+    found: dict[str, Log] = {}
+    for error, topic, topic_id, _internal, partitions, *_ in answer.topics:
         if error == _UNKNOWN_TOPIC:
             raise UnknownTopicOrPartitionError(topic)
         if error or topic_id == _NO_ID:
             msg = f"topic {topic}: error {error}"
             raise KafkaError(msg)
-        found[topic] = f"{answer.cluster_id}/{topic_id}"
+        found[topic] = Log(f"{answer.cluster_id}/{topic_id}", len(partitions))
     return found
+
+
+async def change_of(client: Any, known: Mapping[str, Log]) -> str | None:  # noqa: ANN401 (aiokafka's AIOKafkaClient)
+    """In words, how these topics are not what they were; None also while Kafka does not say."""
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            found = await find_logs(client, known)
+    except UnknownTopicOrPartitionError as error:
+        return f"topic {error} is gone"
+    except (KafkaError, TimeoutError, OSError):
+        return None
+    changed = [topic for topic, log in found.items() if log != known[topic]]
+    return f"made anew, or with more partitions: {', '.join(changed)}" if changed else None
