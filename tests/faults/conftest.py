@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-pytest.register_assert_rewrite(
-    "tests.e2e.world", "tests.support.system", "tests.faults.workload", "tests.faults.striking"
-)
-
-from tests.faults.installation import installed  # noqa: E402 (asserts of helpers must show what they compared)
-from tests.faults.striking import Ground, table  # noqa: E402
-from tests.faults.workload import Cast  # noqa: E402
-from tests.support.system import Receiver  # noqa: E402
+from tests.faults.installation import installed
+from tests.faults.striking import Ground, table
+from tests.faults.workload import Cast
+from tests.support.system import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
