@@ -1,7 +1,7 @@
 """The story that all examples tell: LIDI (ETH) seeks, CLRI (IND) provides, and they twin two leather institutes.
 
 A value stands under `<member>`, `<Model>.<member>`, `<operation>.<member>` (request), `<operation>.answer.<member>`,
-`path.<parameter>`, `<Event>.status`; that of a whole body under `<Model>`, `<operation>`, `<operation>.answer`.
+`path.<parameter>` and `<Event>.status`; that of a whole body under `<Model>`, `<operation>`, `<operation>.answer`.
 Who reads it: `shared.contracting.examples`.
 """
 
