@@ -102,6 +102,7 @@ def _lower_limit(api: Json) -> None:
 
 
 REGISTRY, NOTIFICATIONS = "openapi/registry.json", "openapi/notifications.json"
+PARTNERS = "asyncapi/partners.json"
 PROBLEM = "/components/schemas/Problem"
 NEEDS, NEED_OUT, NEED_IN = "/paths/~1needs", "/components/schemas/NeedOut", "/components/schemas/NeedIn"
 
@@ -273,6 +274,8 @@ def test_what_is_added_breaks_nobody(present: Json) -> None:
         whole["events"]["NeedPosted.v2"] = whole["events"]["NeedPosted.v1"]
         model(whole, "NeedState")["properties"]["colour"] = {"type": "string", "default": "red"}
         whole["samples"]["NeedPosted.v1/003.json"] = "00"
+        whole["message"]["headers"]["properties"]["ce_colour"] = {"type": "string"}
+        whole["topics"]["registry.reviews"]["config"]["retention.ms"] = "-1"
 
     assert breaks(present, edit) == []
 
@@ -336,6 +339,41 @@ EVENT_BREAKS: list[tuple[Edit, tuple[str, str, str]]] = [
     (
         _put(lambda w: w["events"]["NeedExpired.v1"], visibility="parties"),
         ("schemas/NeedExpired.v1.json", "narrowed", "/visibility"),
+    ),
+    (
+        _put(lambda w: w["events"]["VerificationSubmitted.v1"], visibility="parties"),
+        ("schemas/VerificationSubmitted.v1.json", "widened", "/visibility"),
+    ),
+    (
+        _put(lambda w: w["events"]["AgreementProposed.v1"], visibility="public"),
+        ("schemas/AgreementProposed.v1.json", "widened", "/visibility"),
+    ),
+    (
+        _put(lambda w: w["events"]["NeedExpired.v1"], key=["/need/institution_id"]),
+        ("schemas/NeedExpired.v1.json", "moved", "/key"),
+    ),
+    (
+        _drop(lambda w: w["message"]["headers"]["properties"], "ce_time"),
+        (PARTNERS, "removed", "/headers/properties/ce_time"),
+    ),
+    (
+        lambda w: w["message"]["headers"]["required"].remove("ce_sequence"),
+        (PARTNERS, "not_guaranteed", "/headers/properties/ce_sequence"),
+    ),
+    (_put(lambda w: w["message"], contentType="application/avro"), (PARTNERS, "retyped", "/contentType")),
+    (_put(lambda w: w["message"], key={"type": "integer"}), (PARTNERS, "retyped", "/bindings/kafka/key")),
+    (_drop(lambda w: w["topics"], "registry.reviews"), (PARTNERS, "removed", "/channels/registry.reviews")),
+    (
+        _put(lambda w: w["topics"]["registry.needs"], partitions=12),
+        (PARTNERS, "moved", "/channels/registry.needs/partitions"),
+    ),
+    (
+        _put(lambda w: w["topics"]["registry.needs"]["config"], **{"retention.ms": "1000"}),
+        (PARTNERS, "narrowed", "/channels/registry.needs/retention.ms"),
+    ),
+    (
+        _put(lambda w: w["topics"]["registry.centres"]["config"], **{"cleanup.policy": "delete"}),
+        (PARTNERS, "narrowed", "/channels/registry.centres/cleanup.policy"),
     ),
     (
         lambda w: model(w, "NeedState")["required"].append("reason"),
