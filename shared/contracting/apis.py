@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.contracting import admission
-from shared.contracting.structure import Change, Comparison, Direction, Kind, escaped, flat, follow
+from shared.contracting.shapes import flat, follow
+from shared.contracting.structure import Change, Comparison, Direction, Kind, escaped
 from shared.web.problems import MEDIA_TYPE as PROBLEM
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.contracting import files, release
-from shared.contracting.structure import flat, follow
+from shared.contracting.shapes import flat, follow
 
 if TYPE_CHECKING:
     from shared.service import Service
