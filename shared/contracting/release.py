@@ -83,6 +83,16 @@ def release(now: Json, file: Path = FILE) -> None:
     file.write_text(text + "\n", encoding="utf-8")
 
 
+def is_later(now: Json, file: Path = FILE) -> bool:
+    """Whether the present version is higher than the released one."""
+    old = released(file)
+    return old is None or _numbers(now["version"]) > _numbers(old["version"])
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
 def breaks(old: Json, new: Json) -> list[Break]:
     """Everything in the new set that breaks whoever relies on the old one."""
     return [Break(document, change) for document, changes in _compared(old, new) for change in changes]
