@@ -96,7 +96,7 @@ def test_metrics_are_not_on_the_published_port(stack: Containers, service: str) 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("once", [*MIGRATIONS, "topics"])
+@pytest.mark.parametrize("once", ["databases", *MIGRATIONS, "topics"])
 def test_one_shots_have_done_their_work(stack: Containers, once: str) -> None:
     state = stack.inspect(once)["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", 0)
@@ -104,7 +104,7 @@ def test_one_shots_have_done_their_work(stack: Containers, once: str) -> None:
 
 def test_no_secret_stands_in_an_environment_a_label_or_a_log(stack: Containers) -> None:
     names = stack.compose("ps", "--all", "--quiet").split()
-    assert len(names) == len(SERVICES) + len(MIGRATIONS) + 3
+    assert len(names) == len(SERVICES) + len(MIGRATIONS) + 4
     stack.holds_no_secret(stack.docker("inspect", *names))
     logs = stack.logs()
     assert len(logs.splitlines()) > 100
