@@ -228,7 +228,14 @@ def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings],
     app = typer.Typer(
         help=f"The {settings_class.service} service.", no_args_is_help=True, pretty_exceptions_enable=False
     )
-    Operations(lambda _name: [loaded(build, settings_class)]).add_to(app)
+
+    def own(name: str | None) -> list[Service]:
+        """The one that is here; another name is a mistake, not a way to this one."""
+        if name not in (None, settings_class.service):
+            raise complain(f"There is no service {name} here, only {settings_class.service}.")
+        return [loaded(build, settings_class)]
+
+    Operations(own).add_to(app)
 
     @app.command("run")
     def run_service() -> None:
