@@ -98,6 +98,8 @@ async def _migrations(session: AsyncSession, running: Running) -> Check:
     current = await connection.run_sync(migrate.current)
     if current == running.head:
         return _ok()
+    if migrate.is_newer(current, running.service.migrations):
+        return _failing(f"database is at {current}, newer than this code: run the newer code, or restore the backup")
     return _failing(f"database is at {current}, code needs {running.head}: run `bandung migrate`")
 
 
