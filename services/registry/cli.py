@@ -29,7 +29,7 @@ def create_key(
 
     if role not in PLATFORM_ROLES:
         raise complain(f"The role of a platform key is one of: {', '.join(PLATFORM_ROLES)}.")
-    key = _run(lambda running: ensure_platform_key(running, role, client_id=client_id))
+    key = _inside(lambda running: ensure_platform_key(running, role, client_id=client_id))
     row = {"role": key.role, "client_id": key.client_id, "client_secret": key.client_secret, "status": key.status}
     show([row], as_json=as_json, title="Platform key")
 
