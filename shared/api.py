@@ -66,6 +66,8 @@ class Rule:
     transaction: bool = True
     reads_json: bool = True
     refuses: frozenset[str] = frozenset()
+    by: frozenset[str] = frozenset()
+    """The hats of which a caller needs one towards the resource; none: whoever the policy admits."""
     patches: type[BaseModel] | None = None
     """What the merged resource must fit, where the body of a PATCH is read as plain JSON."""
 
@@ -74,6 +76,7 @@ class Router:
     """Collects the routes of one resource. Every route names its policy, or the service does not start.
 
     `refuses` are the problem codes of its own rules; those of the conventions (tokens, versions, ...) it has anyway.
+    `by` are the hats that its command asks for, `LIFECYCLE.who("publish")`; the documents tell them.
     """
 
     def __init__(self, tag: str) -> None:
@@ -97,13 +100,14 @@ class Router:
         policy: Policy,
         *,
         status: int = 200,
+        by: Iterable[str] = (),
         refuses: Iterable[str] = (),
         transaction: bool = True,
         reads_json: bool = True,
         **options: Any,  # noqa: ANN401
     ) -> Callable[[E], E]:
         """A creation (201) or a state change (200); `reads_json=False` leaves the body to the endpoint."""
-        rule = Rule(policy, transaction, reads_json, frozenset(refuses))
+        rule = Rule(policy, transaction, reads_json, frozenset(refuses), frozenset(by))
         return self._add("POST", path, rule, {"status_code": status, **options})
 
     def patch(
@@ -111,12 +115,14 @@ class Router:
         path: str,
         policy: Policy,
         *,
+        by: Iterable[str] = (),
         refuses: Iterable[str] = (),
         patches: type[BaseModel] | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Callable[[E], E]:
         """A JSON merge patch; `patches` says in the documents what a body of plain JSON is merged into."""
-        return self._add("PATCH", path, Rule(policy, refuses=frozenset(refuses), patches=patches), options)
+        rule = Rule(policy, refuses=frozenset(refuses), by=frozenset(by), patches=patches)
+        return self._add("PATCH", path, rule, options)
 
     def _add(self, method: str, path: str, rule: Rule, options: dict[str, Any]) -> Callable[[E], E]:
         def register(endpoint: E) -> E:

@@ -113,6 +113,10 @@ class Lifecycle(Generic[Facts]):
         guards = {guard.code for step in self.steps if step.action in actions for guard in step.guards}
         return frozenset({"forbidden", "invalid_transition"} | guards)
 
+    def who(self, *actions: str) -> frozenset[str]:
+        """The hats that any of these steps asks of a caller: what their routes must name."""
+        return frozenset(hat for step in self.steps if step.action in actions for hat in step.who - {SYSTEM})
+
     def mermaid(self) -> str:
         """The table as a Mermaid state diagram, for the READMEs."""
         rows = sorted({(s, step.target or s, step.action) for step in self.steps for s in step.sources})

@@ -23,7 +23,8 @@ def operation(old: Json, new: Json, where: str) -> Iterator[Change]:
         yield Change("newly_required", f"{where}/security", "a token must be sent now")
     elif refused:
         yield Change("narrowed", f"{where}/security", f"no longer enough: {', '.join(map(_spoken, refused))}")
-    yield from _roles(set(old.get("x-roles", ())), set(new.get("x-roles", ())), f"{where}/x-roles")
+    for word in ("x-roles", "x-hats"):
+        yield from _roles(set(old.get(word, ())), set(new.get(word, ())), f"{where}/{word}")
 
 
 def schemes(old: Json, new: Json) -> Iterator[Change]:

@@ -134,6 +134,8 @@ class Operation:
         self.document["security"] = [{"bearer": []}, {"apiKey": []}]
         if self.rule.policy.roles:
             self.document["x-roles"] = sorted(self.rule.policy.roles)
+        if self.rule.by:
+            self.document["x-hats"] = sorted(self.rule.by)
 
 
 def _parameter(given: Json) -> Json:

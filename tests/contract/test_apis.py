@@ -113,6 +113,16 @@ API_BREAKS: list[tuple[str, Edit, list[tuple[str, str]]]] = [
     ("parameter required", _another_parameter, [("newly_required", f"{NEEDS}/get/parameters/day")]),
     ("role", _put(post_needs, **{"x-roles": ["owner", "operator"]}), [("narrowed", f"{NEEDS}/post/x-roles")]),
     (
+        "hat",
+        lambda a: operation(a, "/needs/{need_id}/withdraw", "post")["x-hats"].remove("owner:editor"),
+        [("narrowed", "/paths/~1needs~1{need_id}~1withdraw/post/x-hats")],
+    ),
+    (
+        "hat needed",
+        _put(lambda a: operation(a, "/needs", "get"), **{"x-hats": ["owner:owner"]}),
+        [("narrowed", f"{NEEDS}/get/x-hats")],
+    ),
+    (
         "token needed",
         _put(lambda a: operation(a, "/token", "post"), security=[{"bearer": []}]),
         [("newly_required", "/paths/~1token/post/security")],
@@ -269,6 +279,7 @@ def test_what_is_added_breaks_nobody(present: Json) -> None:
         model(api, "NeedIn")["properties"]["colour"] = {"type": "string", "default": "red"}
         post_needs(api)["x-roles"].append("reader")
         post_needs(api)["security"].append({"mutualTLS": []})
+        operation(api, "/needs/{need_id}/withdraw", "post")["x-hats"].append("owner:reader")
         model(api, "Problem")["properties"]["hint"] = {"type": "string"}
         post_needs(api)["responses"]["402"] = {"$ref": "#/components/responses/403.forbidden"}
         whole["events"]["NeedPosted.v2"] = whole["events"]["NeedPosted.v1"]

@@ -84,6 +84,25 @@ def test_it_has_a_name_a_tag_words_and_says_who_may_call(operation: Operation) -
     assert document["security"] in ([], [{"bearer": []}, {"apiKey": []}])
 
 
+FOR_ALL_WHO_SIGNED_IN = {"read_inbox_entry"}
+"""Changes that concern the caller alone."""
+
+
+@every_operation
+def test_a_change_names_the_roles_or_the_parts_that_may_make_it(operation: Operation) -> None:
+    document = operation.document
+    if operation.method == "get" or not document["security"] or document["operationId"] in FOR_ALL_WHO_SIGNED_IN:
+        return
+    assert document.get("x-roles") or document.get("x-hats")
+    assert "system" not in document.get("x-hats", ())
+
+
+def test_the_parts_are_those_of_the_state_table() -> None:
+    hats = {o.document["operationId"]: o.document.get("x-hats") for o in ALL}
+    assert hats["withdraw_need"] == ["operator", "owner:editor", "owner:owner"]
+    assert hats["sign_agreement"] == ["party:owner"]
+
+
 @pytest.mark.parametrize("service", NAMES)
 def test_operation_ids_are_unique(service: str) -> None:
     ids = [o.document["operationId"] for o in ALL if o.service == service]

@@ -227,7 +227,14 @@ def test_a_merge_patch_goes_into_objects_replaces_lists_and_removes_by_null() ->
 
 @pytest.mark.parametrize(
     ("patch", "pointer"),
-    [({"name": None}, "/name"), ({"status": "verified"}, "/status"), ({"contact": {"email": "x"}}, "/contact/email")],
+    [
+        ({"name": None}, "/name"),
+        ({"status": "verified"}, "/status"),
+        ({"contact": {"email": "x"}}, "/contact/email"),
+        ({"websitte": None}, "/websitte"),
+        ({"websitte": {"url": None}}, "/websitte"),
+        ({"contact": {"fone": None}}, "/contact/fone"),
+    ],
 )
 def test_a_patched_whole_is_checked_as_a_whole(patch: dict[str, object], pointer: str) -> None:
     with pytest.raises(Refused) as refused:

@@ -9,6 +9,7 @@ from fastapi import Query
 
 from services.matching.commands import facilitators
 from services.matching.domain.facilitators import LIFECYCLE as INVITATION
+from services.matching.domain.facilitators import PRINCIPALS
 from services.matching.schemas.matches import DeclineIn, InvitationIn, MatchOut, NothingIn, show
 from services.matching.schemas.suggestions import FacilitatorSuggestionOut, FacilitatorSuggestionsOut
 from services.matching.store import matches
@@ -40,6 +41,7 @@ async def suggest_facilitators(
 @router.post(
     "/matches/{match_id}/facilitators",
     SIGNED_IN,
+    by=PRINCIPALS,
     status=201,
     refuses=("forbidden", "invalid_transition", "institution_not_verified", "institution_suspended"),
 )
@@ -51,7 +53,12 @@ async def invite_facilitator(
     return show(invited, caller)
 
 
-@router.post("/matches/{match_id}/facilitators/{institution_id}/join", SIGNED_IN, refuses=INVITATION.codes("join"))
+@router.post(
+    "/matches/{match_id}/facilitators/{institution_id}/join",
+    SIGNED_IN,
+    by=INVITATION.who("join"),
+    refuses=INVITATION.codes("join"),
+)
 async def join_match(
     tx: TxDep, caller: CallerDep, match_id: UUID, institution_id: UUID, body: NothingIn, if_match: IfMatch
 ) -> MatchOut:
@@ -61,7 +68,10 @@ async def join_match(
 
 
 @router.post(
-    "/matches/{match_id}/facilitators/{institution_id}/decline", SIGNED_IN, refuses=INVITATION.codes("decline")
+    "/matches/{match_id}/facilitators/{institution_id}/decline",
+    SIGNED_IN,
+    by=INVITATION.who("decline"),
+    refuses=INVITATION.codes("decline"),
 )
 async def decline_invitation(
     tx: TxDep, caller: CallerDep, match_id: UUID, institution_id: UUID, body: DeclineIn, if_match: IfMatch

@@ -71,7 +71,12 @@ async def explain_match(tx: TxDep, caller: CallerDep, match_id: UUID, *, recompu
     return explanations.show(match, await matches.explanation(tx, match_id), again=recompute)
 
 
-@router.post("/matches/{match_id}/express-interest", SIGNED_IN, refuses=LIFECYCLE.codes("express-interest"))
+@router.post(
+    "/matches/{match_id}/express-interest",
+    SIGNED_IN,
+    by=LIFECYCLE.who("express-interest"),
+    refuses=LIFECYCLE.codes("express-interest"),
+)
 async def express_interest(
     tx: TxDep, caller: CallerDep, match_id: UUID, body: InterestIn, if_match: IfMatch
 ) -> MatchOut:
@@ -79,20 +84,25 @@ async def express_interest(
     return show(await answers.express_interest(tx, caller, match_id, body.message, if_match), caller)
 
 
-@router.post("/matches/{match_id}/accept", SIGNED_IN, refuses=LIFECYCLE.codes("accept"))
+@router.post("/matches/{match_id}/accept", SIGNED_IN, by=LIFECYCLE.who("accept"), refuses=LIFECYCLE.codes("accept"))
 async def accept_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: NothingIn, if_match: IfMatch) -> MatchOut:
     """The beneficiary chooses this provider, after the provider's interest."""
     del body
     return show(await answers.accept(tx, caller, match_id, if_match), caller)
 
 
-@router.post("/matches/{match_id}/decline", SIGNED_IN, refuses=LIFECYCLE.codes("decline"))
+@router.post("/matches/{match_id}/decline", SIGNED_IN, by=LIFECYCLE.who("decline"), refuses=LIFECYCLE.codes("decline"))
 async def decline_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: DeclineIn, if_match: IfMatch) -> MatchOut:
     """Either side says no, with a reason."""
     return show(await answers.decline(tx, caller, match_id, str(body.reason_code), body.text, if_match), caller)
 
 
-@router.post("/matches/{match_id}/formalise", SIGNED_IN, refuses=LIFECYCLE.codes("formalise") | formalising.CODES)
+@router.post(
+    "/matches/{match_id}/formalise",
+    SIGNED_IN,
+    by=LIFECYCLE.who("formalise"),
+    refuses=LIFECYCLE.codes("formalise") | formalising.CODES,
+)
 async def formalise_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: NothingIn, if_match: IfMatch) -> MatchOut:
     """The owner of each side confirms; the second confirmation takes the place and names the project."""
     del body

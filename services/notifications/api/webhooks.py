@@ -54,7 +54,9 @@ async def get_webhook(tx: TxDep, caller: CallerDep, webhook_id: UUID) -> Webhook
     return show(await webhooks.get_visible(tx, caller, webhook_id), caller)
 
 
-@router.patch("/webhooks/{webhook_id}", SIGNED_IN, refuses=EDITING.codes(EDIT) | {"webhook_url_forbidden"})
+@router.patch(
+    "/webhooks/{webhook_id}", SIGNED_IN, by=EDITING.who(EDIT), refuses=EDITING.codes(EDIT) | {"webhook_url_forbidden"}
+)
 async def update_webhook(
     tx: TxDep, caller: CallerDep, parts: PartsDep, webhook_id: UUID, body: WebhookPatch, if_match: IfMatch
 ) -> WebhookOut:
@@ -62,14 +64,21 @@ async def update_webhook(
     return show(await commands.update_webhook(tx, caller, webhook_id, body, if_match, parts.guard), caller)
 
 
-@router.post("/webhooks/{webhook_id}/test", SIGNED_IN, status=202, refuses=LIFECYCLE.codes("test"))
+@router.post(
+    "/webhooks/{webhook_id}/test", SIGNED_IN, by=LIFECYCLE.who("test"), status=202, refuses=LIFECYCLE.codes("test")
+)
 async def test_webhook(tx: TxDep, caller: CallerDep, parts: PartsDep, webhook_id: UUID, body: Nothing) -> Accepted:
     """Sends a `WebhookTest`, also while the webhook is disabled."""
     del body
     return Accepted(delivery_id=await sending.test_webhook(tx, caller, webhook_id, parts.source, parts.signals))
 
 
-@router.post("/webhooks/{webhook_id}/rotate-secret", SIGNED_IN, refuses=LIFECYCLE.codes("rotate-secret"))
+@router.post(
+    "/webhooks/{webhook_id}/rotate-secret",
+    SIGNED_IN,
+    by=LIFECYCLE.who("rotate-secret"),
+    refuses=LIFECYCLE.codes("rotate-secret"),
+)
 async def rotate_webhook_secret(
     tx: TxDep, caller: CallerDep, webhook_id: UUID, body: Nothing, if_match: IfMatch
 ) -> WebhookOut:
@@ -79,7 +88,9 @@ async def rotate_webhook_secret(
     return show(row, caller, secret=row.secret)
 
 
-@router.post("/webhooks/{webhook_id}/disable", SIGNED_IN, refuses=LIFECYCLE.codes("disable"))
+@router.post(
+    "/webhooks/{webhook_id}/disable", SIGNED_IN, by=LIFECYCLE.who("disable"), refuses=LIFECYCLE.codes("disable")
+)
 async def disable_webhook(
     tx: TxDep, caller: CallerDep, parts: PartsDep, webhook_id: UUID, body: Nothing, if_match: IfMatch
 ) -> WebhookOut:
@@ -88,7 +99,7 @@ async def disable_webhook(
     return show(await commands.disable_webhook(tx, caller, webhook_id, if_match, parts.source), caller)
 
 
-@router.post("/webhooks/{webhook_id}/enable", SIGNED_IN, refuses=LIFECYCLE.codes("enable"))
+@router.post("/webhooks/{webhook_id}/enable", SIGNED_IN, by=LIFECYCLE.who("enable"), refuses=LIFECYCLE.codes("enable"))
 async def enable_webhook(
     tx: TxDep, caller: CallerDep, webhook_id: UUID, body: Nothing, if_match: IfMatch
 ) -> WebhookOut:
@@ -117,7 +128,9 @@ async def get_delivery(tx: TxDep, caller: CallerDep, delivery_id: UUID) -> Deliv
     return show_delivery(await deliveries.get_visible(tx, caller, delivery_id))
 
 
-@router.post("/deliveries/{delivery_id}/replay", SIGNED_IN, status=202, refuses=EDITING.codes(EDIT))
+@router.post(
+    "/deliveries/{delivery_id}/replay", SIGNED_IN, by=EDITING.who(EDIT), status=202, refuses=EDITING.codes(EDIT)
+)
 async def replay_delivery(tx: TxDep, caller: CallerDep, parts: PartsDep, delivery_id: UUID, body: Nothing) -> Accepted:
     """Sends the same event again, with the same `webhook-id`, as a new delivery."""
     del body

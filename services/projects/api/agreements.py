@@ -21,7 +21,13 @@ from shared.web.versions import IfMatch
 router = Router("agreements")
 
 
-@router.post("/projects/{project_id}/agreements", SIGNED_IN, status=201, refuses=WORK.codes("agreements"))
+@router.post(
+    "/projects/{project_id}/agreements",
+    SIGNED_IN,
+    by=WORK.who("agreements"),
+    status=201,
+    refuses=WORK.codes("agreements"),
+)
 async def propose_agreement(tx: TxDep, caller: CallerDep, project_id: UUID, body: AgreementIn) -> AgreementOut:
     """Propose an agreement for its parties to sign."""
     return show(*await commands.propose(tx, caller, project_id, body), caller)
@@ -42,7 +48,7 @@ async def get_agreement(tx: TxDep, caller: CallerDep, agreement_id: UUID) -> Agr
     return show(*await AGREEMENTS.get_visible(tx, caller, agreement_id), caller)
 
 
-@router.post("/agreements/{agreement_id}/sign", SIGNED_IN, refuses=AGREEMENT.codes("sign"))
+@router.post("/agreements/{agreement_id}/sign", SIGNED_IN, by=AGREEMENT.who("sign"), refuses=AGREEMENT.codes("sign"))
 async def sign_agreement(
     tx: TxDep, caller: CallerDep, agreement_id: UUID, body: SignIn, if_match: IfMatch
 ) -> AgreementOut:

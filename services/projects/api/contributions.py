@@ -28,7 +28,13 @@ from shared.web.versions import IfMatch
 router = Router("contributions")
 
 
-@router.post("/projects/{project_id}/contributions", SIGNED_IN, status=201, refuses=WORK.codes("contributions"))
+@router.post(
+    "/projects/{project_id}/contributions",
+    SIGNED_IN,
+    by=WORK.who("contributions"),
+    status=201,
+    refuses=WORK.codes("contributions"),
+)
 async def pledge_contribution(tx: TxDep, caller: CallerDep, project_id: UUID, body: ContributionIn) -> ContributionOut:
     """Pledge something to another partner."""
     return show(await commands.pledge(tx, caller, project_id, body), caller)
@@ -51,7 +57,12 @@ async def get_contribution(tx: TxDep, caller: CallerDep, contribution_id: UUID) 
     return show(await contributions.get_visible(tx, caller, contribution_id), caller)
 
 
-@router.post("/contributions/{contribution_id}/commit", SIGNED_IN, refuses=CONTRIBUTION.codes("commit"))
+@router.post(
+    "/contributions/{contribution_id}/commit",
+    SIGNED_IN,
+    by=CONTRIBUTION.who("commit"),
+    refuses=CONTRIBUTION.codes("commit"),
+)
 async def commit_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: Empty, if_match: IfMatch
 ) -> ContributionOut:
@@ -60,7 +71,12 @@ async def commit_contribution(
     return show(await commands.commit(tx, caller, contribution_id, if_match), caller)
 
 
-@router.post("/contributions/{contribution_id}/deliver", SIGNED_IN, refuses=CONTRIBUTION.codes("deliver"))
+@router.post(
+    "/contributions/{contribution_id}/deliver",
+    SIGNED_IN,
+    by=CONTRIBUTION.who("deliver"),
+    refuses=CONTRIBUTION.codes("deliver"),
+)
 async def deliver_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: DeliverIn, if_match: IfMatch
 ) -> ContributionOut:
@@ -68,7 +84,12 @@ async def deliver_contribution(
     return show(await commands.deliver(tx, caller, contribution_id, body, if_match), caller)
 
 
-@router.post("/contributions/{contribution_id}/confirm", SIGNED_IN, refuses=CONTRIBUTION.codes("confirm"))
+@router.post(
+    "/contributions/{contribution_id}/confirm",
+    SIGNED_IN,
+    by=CONTRIBUTION.who("confirm"),
+    refuses=CONTRIBUTION.codes("confirm"),
+)
 async def confirm_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: ConfirmIn, if_match: IfMatch
 ) -> ContributionOut:
@@ -76,7 +97,12 @@ async def confirm_contribution(
     return show(await commands.confirm(tx, caller, contribution_id, body, if_match), caller)
 
 
-@router.post("/contributions/{contribution_id}/dispute", SIGNED_IN, refuses=CONTRIBUTION.codes("dispute"))
+@router.post(
+    "/contributions/{contribution_id}/dispute",
+    SIGNED_IN,
+    by=CONTRIBUTION.who("dispute"),
+    refuses=CONTRIBUTION.codes("dispute"),
+)
 async def dispute_contribution(
     tx: TxDep, caller: CallerDep, contribution_id: UUID, body: DisputeIn, if_match: IfMatch
 ) -> ContributionOut:

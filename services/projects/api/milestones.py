@@ -22,7 +22,13 @@ from shared.web.versions import IfMatch
 router = Router("milestones")
 
 
-@router.post("/projects/{project_id}/milestones", SIGNED_IN, status=201, refuses=WORK.codes("milestones"))
+@router.post(
+    "/projects/{project_id}/milestones",
+    SIGNED_IN,
+    by=WORK.who("milestones"),
+    status=201,
+    refuses=WORK.codes("milestones"),
+)
 async def plan_milestone(tx: TxDep, caller: CallerDep, project_id: UUID, body: MilestoneIn) -> MilestoneOut:
     """Plan something to be reached."""
     return show(*await commands.plan(tx, caller, project_id, body), tx, caller)
@@ -43,7 +49,7 @@ async def get_milestone(tx: TxDep, caller: CallerDep, milestone_id: UUID) -> Mil
     return show(*await MILESTONES.get_visible(tx, caller, milestone_id), tx, caller)
 
 
-@router.post("/milestones/{milestone_id}/reach", SIGNED_IN, refuses=MILESTONE.codes("reach"))
+@router.post("/milestones/{milestone_id}/reach", SIGNED_IN, by=MILESTONE.who("reach"), refuses=MILESTONE.codes("reach"))
 async def reach_milestone(
     tx: TxDep, caller: CallerDep, milestone_id: UUID, body: ReachIn, if_match: IfMatch
 ) -> MilestoneOut:
@@ -51,7 +57,7 @@ async def reach_milestone(
     return show(*await commands.reach(tx, caller, milestone_id, body, if_match), tx, caller)
 
 
-@router.post("/milestones/{milestone_id}/waive", SIGNED_IN, refuses=MILESTONE.codes("waive"))
+@router.post("/milestones/{milestone_id}/waive", SIGNED_IN, by=MILESTONE.who("waive"), refuses=MILESTONE.codes("waive"))
 async def waive_milestone(
     tx: TxDep, caller: CallerDep, milestone_id: UUID, body: WaiveIn, if_match: IfMatch
 ) -> MilestoneOut:

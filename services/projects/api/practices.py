@@ -9,6 +9,7 @@ from fastapi import Query
 
 from services.projects.commands import practices as commands
 from services.projects.domain.practices import PRACTICE, PracticeFacts
+from services.projects.domain.projects import EVER_PARTNERS, PARTNERS
 from services.projects.schemas.common import Empty, ThreadPage
 from services.projects.schemas.practices import (
     EdgeOut,
@@ -32,7 +33,11 @@ router = Router("practices")
 
 
 @router.post(
-    "/practices", SIGNED_IN, status=201, refuses={"not_found", "project_not_completed", *PRACTICE.codes("publish")}
+    "/practices",
+    SIGNED_IN,
+    by=EVER_PARTNERS,
+    status=201,
+    refuses={"not_found", "project_not_completed", *PRACTICE.codes("publish")},
 )
 async def write_practice(tx: TxDep, caller: CallerDep, body: PracticeIn) -> PracticeOut:
     """Write down what worked in a completed project, as a draft or published at once."""
@@ -70,7 +75,9 @@ async def get_practice(tx: TxDep, caller: CallerDep, practice_id: UUID) -> Pract
     return await show(await practices.get_visible(tx, caller, practice_id), tx, caller)
 
 
-@router.post("/practices/{practice_id}/publish", SIGNED_IN, refuses=PRACTICE.codes("publish"))
+@router.post(
+    "/practices/{practice_id}/publish", SIGNED_IN, by=PRACTICE.who("publish"), refuses=PRACTICE.codes("publish")
+)
 async def publish_practice(
     tx: TxDep, caller: CallerDep, practice_id: UUID, body: Empty, if_match: IfMatch
 ) -> PracticeOut:
@@ -82,6 +89,7 @@ async def publish_practice(
 @router.post(
     "/practices/{practice_id}/replications",
     SIGNED_IN,
+    by=PARTNERS,
     status=201,
     refuses=("forbidden", "invalid_transition", "project_not_completed"),
 )

@@ -70,7 +70,7 @@ async def get_project(tx: TxDep, caller: CallerDep, project_id: UUID) -> Project
     return show(await projects.get_visible(tx, caller, project_id), tx, caller)
 
 
-@router.patch("/projects/{project_id}", SIGNED_IN, refuses=WORK.codes("edit"))
+@router.patch("/projects/{project_id}", SIGNED_IN, by=WORK.who("edit"), refuses=WORK.codes("edit"))
 async def edit_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: ProjectPatch, if_match: IfMatch
 ) -> ProjectOut:
@@ -78,13 +78,20 @@ async def edit_project(
     return show(await commands.edit(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/partners", SIGNED_IN, status=201, refuses=WORK.codes("partners"))
+@router.post(
+    "/projects/{project_id}/partners", SIGNED_IN, by=WORK.who("partners"), status=201, refuses=WORK.codes("partners")
+)
 async def add_partner(tx: TxDep, caller: CallerDep, project_id: UUID, body: PartnerIn, if_match: IfMatch) -> ProjectOut:
     """Give a role to an institution, from a day on that may lie in the past."""
     return show(await partners.join(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/partners/{institution_id}/leave", SIGNED_IN, refuses=WORK.codes("leave"))
+@router.post(
+    "/projects/{project_id}/partners/{institution_id}/leave",
+    SIGNED_IN,
+    by=WORK.who("leave"),
+    refuses=WORK.codes("leave"),
+)
 async def leave_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, institution_id: UUID, body: LeaveIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -92,13 +99,13 @@ async def leave_project(
     return show(await partners.leave(tx, caller, project_id, institution_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/start", SIGNED_IN, refuses=PROJECT.codes("start"))
+@router.post("/projects/{project_id}/start", SIGNED_IN, by=PROJECT.who("start"), refuses=PROJECT.codes("start"))
 async def start_project(tx: TxDep, caller: CallerDep, project_id: UUID, body: StartIn, if_match: IfMatch) -> ProjectOut:
     """`agreed -> active`."""
     return show(await commands.start(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/suspend", SIGNED_IN, refuses=PROJECT.codes("suspend"))
+@router.post("/projects/{project_id}/suspend", SIGNED_IN, by=PROJECT.who("suspend"), refuses=PROJECT.codes("suspend"))
 async def suspend_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: ReasonIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -106,7 +113,7 @@ async def suspend_project(
     return show(await commands.suspend(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/resume", SIGNED_IN, refuses=PROJECT.codes("resume"))
+@router.post("/projects/{project_id}/resume", SIGNED_IN, by=PROJECT.who("resume"), refuses=PROJECT.codes("resume"))
 async def resume_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: ResumeIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -114,7 +121,9 @@ async def resume_project(
     return show(await commands.resume(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/complete", SIGNED_IN, refuses=PROJECT.codes("complete"))
+@router.post(
+    "/projects/{project_id}/complete", SIGNED_IN, by=PROJECT.who("complete"), refuses=PROJECT.codes("complete")
+)
 async def complete_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: CompleteIn, if_match: IfMatch
 ) -> ProjectOut:
@@ -122,14 +131,14 @@ async def complete_project(
     return show(await commands.complete(tx, caller, project_id, body, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/close", SIGNED_IN, refuses=PROJECT.codes("close"))
+@router.post("/projects/{project_id}/close", SIGNED_IN, by=PROJECT.who("close"), refuses=PROJECT.codes("close"))
 async def close_project(tx: TxDep, caller: CallerDep, project_id: UUID, body: Empty, if_match: IfMatch) -> ProjectOut:
     """`completed -> closed`."""
     del body
     return show(await commands.close(tx, caller, project_id, if_match), tx, caller)
 
 
-@router.post("/projects/{project_id}/cancel", SIGNED_IN, refuses=PROJECT.codes("cancel"))
+@router.post("/projects/{project_id}/cancel", SIGNED_IN, by=PROJECT.who("cancel"), refuses=PROJECT.codes("cancel"))
 async def cancel_project(
     tx: TxDep, caller: CallerDep, project_id: UUID, body: CancelIn, if_match: IfMatch
 ) -> ProjectOut:

@@ -26,6 +26,7 @@ router = Router("reports")
 @router.post(
     "/projects/{project_id}/reports",
     SIGNED_IN,
+    by=WORK.who("progress reports", "completion reports"),
     status=201,
     refuses=WORK.codes("progress reports", "completion reports"),
 )
@@ -49,7 +50,7 @@ async def get_report(tx: TxDep, caller: CallerDep, report_id: UUID) -> ReportOut
     return show(*await REPORTS.get_visible(tx, caller, report_id), tx, caller)
 
 
-@router.post("/reports/{report_id}/sign", SIGNED_IN, refuses=REPORT.codes("sign"))
+@router.post("/reports/{report_id}/sign", SIGNED_IN, by=REPORT.who("sign"), refuses=REPORT.codes("sign"))
 async def sign_report(tx: TxDep, caller: CallerDep, report_id: UUID, body: Empty, if_match: IfMatch) -> ReportOut:
     """Sign the completion report for the caller's institution."""
     del body

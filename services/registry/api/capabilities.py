@@ -63,7 +63,13 @@ async def get_capability(tx: TxDep, caller: CallerDep, capability_id: UUID) -> C
     return await _show(tx, caller, await offers.get_visible(tx, caller, CapabilityRow, capability_id))
 
 
-@router.patch("/capabilities/{capability_id}", SIGNED_IN, refuses=EDITS.codes("change"), patches=CapabilityFields)
+@router.patch(
+    "/capabilities/{capability_id}",
+    SIGNED_IN,
+    by=EDITS.who("change"),
+    refuses=EDITS.codes("change"),
+    patches=CapabilityFields,
+)
 async def change_capability(
     tx: TxDep, caller: CallerDep, capability_id: UUID, body: JsonObject, if_match: IfMatch
 ) -> CapabilityOut:
@@ -71,7 +77,9 @@ async def change_capability(
     return await _show(tx, caller, await commands.change(tx, capability_id, body, if_match))
 
 
-@router.post("/capabilities/{capability_id}/publish", SIGNED_IN, refuses=LIFECYCLE.codes("publish"))
+@router.post(
+    "/capabilities/{capability_id}/publish", SIGNED_IN, by=LIFECYCLE.who("publish"), refuses=LIFECYCLE.codes("publish")
+)
 async def publish_capability(
     tx: TxDep,
     caller: CallerDep,
@@ -83,7 +91,12 @@ async def publish_capability(
     return await _show(tx, caller, await commands.publish(tx, capability_id, if_match))
 
 
-@router.post("/capabilities/{capability_id}/withdraw", SIGNED_IN, refuses=LIFECYCLE.codes("withdraw"))
+@router.post(
+    "/capabilities/{capability_id}/withdraw",
+    SIGNED_IN,
+    by=LIFECYCLE.who("withdraw"),
+    refuses=LIFECYCLE.codes("withdraw"),
+)
 async def withdraw_capability(
     tx: TxDep, caller: CallerDep, capability_id: UUID, body: WithdrawIn, if_match: IfMatch
 ) -> CapabilityOut:
@@ -91,7 +104,9 @@ async def withdraw_capability(
     return await _show(tx, caller, await commands.withdraw(tx, capability_id, body, if_match))
 
 
-@router.post("/capabilities/{capability_id}/renew", SIGNED_IN, refuses=LIFECYCLE.codes("renew"))
+@router.post(
+    "/capabilities/{capability_id}/renew", SIGNED_IN, by=LIFECYCLE.who("renew"), refuses=LIFECYCLE.codes("renew")
+)
 async def renew_capability(
     tx: TxDep, caller: CallerDep, capability_id: UUID, body: RenewIn, if_match: IfMatch
 ) -> CapabilityOut:

@@ -67,6 +67,7 @@ async def get_institution(tx: TxDep, caller: CallerDep, institution_id: UUID) ->
 @router.patch(
     "/institutions/{institution_id}",
     SIGNED_IN,
+    by=EDITS.who("change"),
     refuses={"duplicate_institution", *EDITS.codes("change")},
     patches=InstitutionIn,
 )
@@ -77,7 +78,9 @@ async def change_institution(
     return await _show(tx, caller, await commands.change(tx, institution_id, body, if_match))
 
 
-@router.post("/institutions/{institution_id}/suspend", SIGNED_IN, refuses=LIFECYCLE.codes("suspend"))
+@router.post(
+    "/institutions/{institution_id}/suspend", SIGNED_IN, by=LIFECYCLE.who("suspend"), refuses=LIFECYCLE.codes("suspend")
+)
 async def suspend_institution(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: SuspendIn, if_match: IfMatch
 ) -> InstitutionOut:
@@ -85,7 +88,12 @@ async def suspend_institution(
     return await _show(tx, caller, await commands.suspend(tx, institution_id, body, if_match))
 
 
-@router.post("/institutions/{institution_id}/reinstate", SIGNED_IN, refuses=LIFECYCLE.codes("reinstate"))
+@router.post(
+    "/institutions/{institution_id}/reinstate",
+    SIGNED_IN,
+    by=LIFECYCLE.who("reinstate"),
+    refuses=LIFECYCLE.codes("reinstate"),
+)
 async def reinstate_institution(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: ReinstateIn, if_match: IfMatch
 ) -> InstitutionOut:

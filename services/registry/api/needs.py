@@ -62,13 +62,13 @@ async def get_need(tx: TxDep, caller: CallerDep, need_id: UUID) -> NeedOut:
     return _show(caller, await offers.get_visible(tx, caller, NeedRow, need_id))
 
 
-@router.patch("/needs/{need_id}", SIGNED_IN, refuses=EDITS.codes("change"), patches=NeedFields)
+@router.patch("/needs/{need_id}", SIGNED_IN, by=EDITS.who("change"), refuses=EDITS.codes("change"), patches=NeedFields)
 async def change_need(tx: TxDep, caller: CallerDep, need_id: UUID, body: JsonObject, if_match: IfMatch) -> NeedOut:
     """Changes a draft or an open need."""
     return _show(caller, await commands.change(tx, need_id, body, if_match))
 
 
-@router.post("/needs/{need_id}/post", SIGNED_IN, refuses=LIFECYCLE.codes("post"))
+@router.post("/needs/{need_id}/post", SIGNED_IN, by=LIFECYCLE.who("post"), refuses=LIFECYCLE.codes("post"))
 async def post_need(
     tx: TxDep,
     caller: CallerDep,
@@ -80,7 +80,7 @@ async def post_need(
     return _show(caller, await commands.post(tx, need_id, if_match))
 
 
-@router.post("/needs/{need_id}/withdraw", SIGNED_IN, refuses=LIFECYCLE.codes("withdraw"))
+@router.post("/needs/{need_id}/withdraw", SIGNED_IN, by=LIFECYCLE.who("withdraw"), refuses=LIFECYCLE.codes("withdraw"))
 async def withdraw_need(tx: TxDep, caller: CallerDep, need_id: UUID, body: WithdrawIn, if_match: IfMatch) -> NeedOut:
     """Ends the search; open matches are withdrawn."""
     return _show(caller, await commands.withdraw(tx, need_id, body, if_match))

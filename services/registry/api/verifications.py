@@ -50,7 +50,10 @@ async def get_verification(tx: TxDep, caller: CallerDep, verification_id: UUID) 
 
 
 @router.post(
-    "/verifications/{verification_id}/approve", SIGNED_IN, refuses={"four_eyes_required", *LIFECYCLE.codes("approve")}
+    "/verifications/{verification_id}/approve",
+    SIGNED_IN,
+    by=LIFECYCLE.who("approve"),
+    refuses={"four_eyes_required", *LIFECYCLE.codes("approve")},
 )
 async def approve_verification(
     tx: TxDep,
@@ -64,7 +67,10 @@ async def approve_verification(
 
 
 @router.post(
-    "/verifications/{verification_id}/reject", SIGNED_IN, refuses={"four_eyes_required", *LIFECYCLE.codes("reject")}
+    "/verifications/{verification_id}/reject",
+    SIGNED_IN,
+    by=LIFECYCLE.who("reject"),
+    refuses={"four_eyes_required", *LIFECYCLE.codes("reject")},
 )
 async def reject_verification(
     tx: TxDep, caller: CallerDep, verification_id: UUID, body: RejectIn, if_match: IfMatch

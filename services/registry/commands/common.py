@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -49,7 +49,7 @@ def caller_of(tx: Tx) -> Caller:
 
 def merged(kind: type[M], present: Mapping[str, Any], patch: Mapping[str, Any]) -> M:
     """The resource after a JSON merge patch (RFC 7396), checked as a whole; raises `validation_failed`."""
-    document = _merge(dict(present), patch)
+    document = _merge(kind, dict(present), patch)
     try:
         return kind.model_validate(document)
     except ValidationError as error:
@@ -57,16 +57,24 @@ def merged(kind: type[M], present: Mapping[str, Any], patch: Mapping[str, Any]) 
         raise from_validation(errors) from error
 
 
-def _merge(target: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(kind: type[BaseModel] | None, target: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """A name that the model does not have stays in, also with null, so that the check refuses it."""
     for name, value in patch.items():
-        if value is None:
+        if value is None and (kind is None or name in kind.model_fields):
             target.pop(name, None)
         elif isinstance(value, dict):
             inner = target.get(name)
-            target[name] = _merge(dict(inner) if isinstance(inner, dict) else {}, value)
+            target[name] = _merge(_model_of(kind, name), dict(inner) if isinstance(inner, dict) else {}, value)
         else:
             target[name] = value
     return target
+
+
+def _model_of(kind: type[BaseModel] | None, name: str) -> type[BaseModel] | None:
+    """The model of a member that is an object; None for any other."""
+    field = kind.model_fields.get(name) if kind else None
+    types = (field.annotation, *get_args(field.annotation)) if field else ()
+    return next((one for one in types if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def apply(row: object, values: Mapping[str, Any]) -> bool:
