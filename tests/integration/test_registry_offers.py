@@ -142,6 +142,8 @@ async def test_a_patch_checks_the_whole_and_defaults_come_back_by_null(world: Wo
         ({"post": True}, "/post"),
         ({"deadline": today(0)}, "/deadline"),
         ({"budget": {"currency": "USD"}}, "/budget/amount"),
+        ({"budgett": None}, "/budgett"),
+        ({"budget": {"amount": "1.00", "currency": "USD", "rate": None}}, "/budget/rate"),
     ):
         assert pointers(await world.patch(path, lidi.token(), wrong)) == [pointer]
     assert code(await world.patch(path, lidi.token(), [])) == (422, "validation_failed")
