@@ -142,6 +142,31 @@ async def test_a_state_that_arrives_late_does_not_undo_a_newer_one(partner: Part
         assert partner.state("needs/late")["version"] == 3
 
 
+async def test_what_cannot_be_handled_is_noted_and_holds_nothing_up(partner: Partner) -> None:
+    broken = json.dumps({"type": "org.bandung.NeedUpdated.v1", "subject": "needs/x", "data": {"need": {"id": "x"}}})
+    async with partner.program:
+        await _listens(partner)
+        assert await partner.send("broken", broken) == 204
+        [line] = await partner.program.saying("failed", "broken")
+        assert line["error"] == "KeyError('version')"
+        assert await partner.send("good", document("good", 1)) == 204
+        await partner.program.saying("subject", "needs/good")
+        await partner.program.end(kill=True)
+    async with partner.program:
+        await partner.program.saying("failed", "broken", len(partner.program.of("failed", "broken")) + 1)
+        assert await partner.send("later", document("later", 1)) == 204
+        await partner.program.saying("subject", "needs/later")
+
+
+async def test_a_member_that_is_no_resource_is_passed_over(partner: Partner) -> None:
+    event = json.loads(document("noted", 1))
+    event["data"] |= {"note": "valid", "count": 3, "list": ["id"]}
+    async with partner.program:
+        await _listens(partner)
+        assert await partner.send("noted", json.dumps(event)) == 204
+        await eventually(lambda: partner.state("needs/noted").get("version") == 1)
+
+
 async def test_both_secrets_are_good_while_one_is_rotated(partner: Partner) -> None:
     rotated = await partner.member.do(f"/webhooks/{partner.made['id']}/rotate-secret")
     assert rotated["secret"] != partner.made["secret"]

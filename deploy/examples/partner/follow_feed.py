@@ -33,6 +33,7 @@ database = sqlite3.connect(os.environ.get("DATABASE", "feed.sqlite"), isolation_
 database.executescript("""
     pragma journal_mode = wal;
     create table if not exists copy (subject text primary key, version integer, document text);
+    create table if not exists failure (id text primary key, event text, error text);
     create table if not exists mark (name text primary key, value text);
 """)
 token: dict[str, Any] = {"value": "", "until": 0.0}
@@ -77,22 +78,36 @@ def keep(subject: str, document: dict[str, Any]) -> None:
 def handle(event: dict[str, Any]) -> None:
     """Your own work; runs in one transaction with the cursor."""
     for state in event["data"].values():
-        if "id" in state and event["subject"].endswith(state["id"]):
+        if isinstance(state, dict) and "id" in state and event["subject"].endswith(state["id"]):
             keep(event["subject"], state)
-    mark("last_time", max(event["time"], mark("last_time") or ""))
+
+
+def attempt(event: dict[str, Any]) -> dict[str, str]:
+    """Handles one event; what fails is undone and kept in the table `failure`, and the next one has its turn."""
+    told = {"id": event["id"], "subject": event["subject"]}
+    database.execute("savepoint event")
+    try:
+        handle(event)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the cursor has to move on
+        database.execute("rollback to event")
+        database.execute(
+            "insert or replace into failure values (?, ?, ?)", (event["id"], json.dumps(event), repr(error))
+        )
+        return {"failed": repr(error)} | told
+    return {"handled": event["type"].split(".")[-2]} | told
 
 
 def read_page() -> int:
     """Handles the events behind the stored cursor and stores the next one; how many there were."""
     page = get(f"{NOTIFICATIONS}/events", cursor=mark("cursor"), limit="200")
     database.execute("begin")
+    told = [attempt(event) for event in page["items"]]
     for event in page["items"]:
-        handle(event)
+        mark("last_time", max(event["time"], mark("last_time") or ""))
     mark("cursor", page["next"])  # is always there: the place to ask from next time
     database.execute("commit")
-    for event in page["items"]:
-        name = event["type"].split(".")[-2]
-        print(json.dumps({"handled": name, "id": event["id"], "subject": event["subject"]}), flush=True)
+    for line in told:
+        print(json.dumps(line), flush=True)
     return len(page["items"])
 
 
