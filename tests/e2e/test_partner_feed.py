@@ -13,11 +13,14 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.world import Member, World
+from tests.support.gateway import Gateway, answer
 from tests.support.partner import Program, environment
-from tests.support.system import System
+from tests.support.system import System, free_ports
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
+
+ADDRESSES = ("REGISTRY", "NOTIFICATIONS")
 
 
 class Follower(Program):
@@ -121,6 +124,33 @@ async def test_after_too_long_a_pause_it_reads_the_resources_again(own: World, t
     await _heard(member, fresh["id"])
     await follower.nightly()
     assert f"needs/{fresh['id']}" in [line.get("subject") for line in follower.said]
+
+
+async def test_it_waits_for_a_server_that_is_away_and_renews_a_token_that_was_ended(own: World, tmp_path: Path) -> None:
+    member = await own.member()
+    need = await member.need()
+    follower = Follower(member, tmp_path / "partner")
+    gateways = [Gateway(follower.env[name], port) for name, port in zip(ADDRESSES, free_ports(2), strict=True)]
+    follower.env |= {name: gateway.url for name, gateway in zip(ADDRESSES, gateways, strict=True)}
+    async with follower:
+        await eventually(lambda: follower.errors.count("Connection refused") > 1)
+        registry, notifications = gateways
+        registry.answers += [answer("503 Service Unavailable", Retry_After="0"), answer("502 Bad Gateway", "<html>")]
+        async with registry:
+            await eventually(lambda: f"Waiting for {notifications.url}/events" in follower.errors)
+            notifications.answers += [answer("401 Unauthorized"), answer("200 OK", "<html>")]
+            before = registry.requests
+            async with notifications:
+                await follower.knows(f"needs/{need['id']}")
+                await eventually(lambda: registry.requests > before)  # asked for another token
+                assert _alive(follower)
+        seen = len(follower.errors)
+        await eventually(lambda: f"Waiting for {notifications.url}/events" in follower.errors[seen:])
+        assert _alive(follower)
+
+
+def _alive(follower: Follower) -> bool:
+    return follower.process is not None and follower.process.poll() is None
 
 
 async def _heard(member: Member, need_id: str) -> None:

@@ -8,6 +8,8 @@ The cursor is stored in one transaction with what came before it: a crash at any
 
 from __future__ import annotations
 
+import http.client
+import itertools
 import json
 import os
 import sqlite3
@@ -28,6 +30,7 @@ RESOURCES = {
     MATCHING: ("matches",),
     PROJECTS: ("projects", "practices"),
 }
+ONCE = "--once" in sys.argv
 PAUSE_SECONDS = float(os.environ.get("PAUSE_SECONDS", "5"))
 database = sqlite3.connect(os.environ.get("DATABASE", "feed.sqlite"), isolation_level=None)
 database.executescript("""
@@ -50,12 +53,32 @@ def access_token() -> str:
     return str(token["value"])
 
 
-def get(url: str, **query: str | None) -> dict[str, Any]:
-    """The answer to a GET; parameters without a value are left out. Raises HTTPError."""
-    given = urllib.parse.urlencode({name: value for name, value in query.items() if value})
-    request = urllib.request.Request(f"{url}?{given}", headers={"Authorization": f"Bearer {access_token()}"})
+def ask(url: str) -> dict[str, Any]:
+    """The answer to one GET."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {access_token()}"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return dict(json.load(answer))
+
+
+def get(url: str, **query: str | None) -> dict[str, Any]:
+    """The answer to a GET; parameters without a value are left out. Waits for a server that is away or busy."""
+    address = f"{url}?{urllib.parse.urlencode({name: value for name, value in query.items() if value})}"
+    renewed = False
+    for tries in itertools.count(1):
+        try:
+            return ask(address)
+        except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+            refused = error if isinstance(error, urllib.error.HTTPError) else None
+            if refused and refused.code == 401 and not renewed:
+                token["until"], renewed = 0.0, True  # the token was ended before its time
+                continue
+            # what waiting does not mend; and cron starts the next run anyway
+            if (refused and refused.code != 429 and refused.code < 500) or (ONCE and tries == 10):
+                raise
+            told = (refused.headers.get("Retry-After") if refused else None) or ""
+            print(f"Waiting for {url}: {error}", file=sys.stderr, flush=True)
+            time.sleep(float(told) if told.isdecimal() else min(60, PAUSE_SECONDS * 2 ** min(tries, 6)))
+    raise AssertionError
 
 
 def mark(name: str, value: str | None = None) -> str | None:
@@ -136,14 +159,11 @@ def main() -> None:
         try:
             waiting = read_page()
         except urllib.error.HTTPError as error:
-            if error.code == 410:
-                resync()
-                continue
-            if error.code not in (429, 503):
+            if error.code != 410:
                 raise
-            time.sleep(float(error.headers.get("Retry-After") or PAUSE_SECONDS))
+            resync()
             continue
-        if not waiting and "--once" in sys.argv:
+        if not waiting and ONCE:
             return
         time.sleep(0 if waiting else PAUSE_SECONDS)
 
