@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,12 +26,14 @@ CLIENT_ID, CLIENT_SECRET = os.environ["CLIENT_ID"], os.environ["CLIENT_SECRET"]
 REGISTRY, MATCHING, PROJECTS, NOTIFICATIONS = (
     os.environ[name] for name in ("REGISTRY", "MATCHING", "PROJECTS", "NOTIFICATIONS")
 )
-RESOURCES = {
+CHANGED = {  # lists that tell what changed since
     REGISTRY: ("institutions", "capabilities", "needs"),
     MATCHING: ("matches",),
     PROJECTS: ("projects", "practices"),
 }
 ONCE = "--once" in sys.argv
+WHOLE = {"centres": "id", "countries": "code"}  # short lists of registry, and what names a member
+PARTS = ("agreements", "contributions", "milestones", "reports")  # of every project
 PAUSE_SECONDS = float(os.environ.get("PAUSE_SECONDS", "5"))
 database = sqlite3.connect(os.environ.get("DATABASE", "feed.sqlite"), isolation_level=None)
 database.executescript("""
@@ -101,7 +104,7 @@ def keep(subject: str, document: dict[str, Any]) -> None:
 def handle(event: dict[str, Any]) -> None:
     """Your own work; runs in one transaction with the cursor."""
     for state in event["data"].values():
-        if isinstance(state, dict) and "id" in state and event["subject"].endswith(state["id"]):
+        if isinstance(state, dict) and event["subject"].split("/")[1] in (state.get("id"), state.get("code")):
             keep(event["subject"], state)
 
 
@@ -134,19 +137,36 @@ def read_page() -> int:
     return len(page["items"])
 
 
+def items(url: str, **query: str | None) -> Iterator[dict[str, Any]]:
+    """All of a list, page by page."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = get(url, cursor=cursor, limit="200", **query)
+        yield from page["items"]
+        cursor = page["next"]
+
+
+def resources(since: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything that events are about, by the subject they give it."""
+    for service, names in CHANGED.items():
+        for name in names:
+            yield from ((f"{name}/{found['id']}", found) for found in items(f"{service}/{name}", updated_since=since))
+    for name, key in WHOLE.items():
+        yield from ((f"{name}/{found[key]}", found) for found in items(f"{REGISTRY}/{name}"))
+    for project in items(f"{PROJECTS}/projects"):  # every one: it does not change when its parts do
+        for name in PARTS:
+            of_it = items(f"{PROJECTS}/projects/{project['id']}/{name}")
+            yield from ((f"{name}/{found['id']}", found) for found in of_it)
+
+
 def resync() -> None:
     """At the first start, and after too long a pause (410): what changed meanwhile, then the feed from its oldest."""
     last, count = mark("last_time"), 0
     # a day before: what was committed last need not have happened last
     since = (datetime.fromisoformat(last) - timedelta(days=1)).isoformat().replace("+00:00", "Z") if last else None
-    for service, names in RESOURCES.items():
-        for name in names:
-            cursor: str | None = ""
-            while cursor is not None:
-                page = get(f"{service}/{name}", updated_since=since, cursor=cursor, limit="200")
-                for document in page["items"]:
-                    keep(f"{name}/{document['id']}", document)
-                count, cursor = count + len(page["items"]), page["next"]
+    for subject, document in resources(since):
+        keep(subject, document)
+        count += 1
     database.execute("delete from mark where name = 'cursor'")  # last, so that a crash before it resyncs again
     print(json.dumps({"resynced": count, "since": since}), flush=True)
 
