@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -131,6 +132,18 @@ async def test_forged_old_and_broken_requests_are_refused(partner: Partner) -> N
         assert await partner.send("d", document("genuine", 1)) == 204
         await partner.program.saying("subject", "needs/genuine")
         assert partner.program.of("subject", "needs/forged") == []
+
+
+@pytest.mark.parametrize("length", ["-1", "1000001", "many", "\xb2"])
+async def test_a_length_that_cannot_be_meant_is_refused_at_once(partner: Partner, length: str) -> None:
+    async with partner.program:
+        await _listens(partner)
+        reader, writer = await asyncio.open_connection("127.0.0.1", partner.port)
+        writer.write(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode("latin-1"))
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).split()[1] == b"413"
+        writer.close()
+        assert await partner.send("after", document("after", 1)) == 204
 
 
 async def test_a_state_that_arrives_late_does_not_undo_a_newer_one(partner: Partner) -> None:

@@ -44,7 +44,7 @@ def connect() -> sqlite3.Connection:
 
 def is_genuine(message_id: str, timestamp: str, signatures: str, body: bytes) -> bool:
     """Whether one of the signatures is ours (after rotate-secret two are sent) and the message is not an old one."""
-    if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
+    if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
         return False
     digest = hmac.digest(SECRET, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
     expected = b"v1," + base64.b64encode(digest)
@@ -54,10 +54,16 @@ def is_genuine(message_id: str, timestamp: str, signatures: str, body: bytes) ->
 class Endpoint(BaseHTTPRequestHandler):
     """Answers as soon as the event is stored; Bandung waits 15 seconds and then tries again later."""
 
+    timeout = 15  # who sends less than was announced does not hold a thread for longer
+
     def do_POST(self) -> None:
         """401 for what Bandung has not signed; 2xx means that it is ours now, also when we had it already."""
-        length = int(self.headers.get("content-length", 0))
-        body = self.rfile.read(length) if length <= MAX_BYTES else b""
+        announced = self.headers.get("content-length", "0")
+        length = int(announced) if announced.isdecimal() else -1
+        if not 0 <= length <= MAX_BYTES:
+            self.send_error(413)
+            return
+        body = self.rfile.read(length)
         message_id, timestamp, signatures = (
             self.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
         )
