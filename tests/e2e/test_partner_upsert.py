@@ -74,8 +74,8 @@ async def test_a_lost_memory_and_a_crash_make_nothing_twice(system: System, tmp_
     (nightly.folder / "upsert.sqlite").unlink()
     assert await nightly.night() == (0, {"capabilities same": 1, "institutions same": 1})
     nightly.document["institutions"] += [entry(n, offer("a")) for n in range(2, 61)]
-    for number in (5, 20, 40):
-        await _killed_at(nightly, number)
+    for requests in (20, 80, 160):
+        await _killed_at(nightly, requests)
     (nightly.folder / "upsert.sqlite").unlink()
     await nightly.night()
     assert await nightly.night() == (0, {"capabilities same": 60, "institutions same": 60})
@@ -150,10 +150,15 @@ async def _institution(nightly: Nightly, number: int) -> dict[str, Any] | None:
     return next(iter(await nightly.caller.items("/institutions", external_id=external_id)), None)
 
 
-async def _killed_at(nightly: Nightly, number: int) -> None:
-    """Killed with the list half done: somewhere behind this institution."""
+async def _killed_at(nightly: Nightly, requests: int) -> None:
+    """Killed with the list half done, while it waits for an answer that does not come."""
     nightly.write()
-    process = nightly.launch()
-    await eventually(lambda: _institution(nightly, number))
-    assert process.poll() is None
-    await nightly.end(kill=True)
+    direct = nightly.env["REGISTRY"]
+    async with Gateway(direct, *free_ports(1)) as gateway:
+        gateway.hold_at = requests
+        nightly.env["REGISTRY"] = gateway.url
+        process = nightly.launch()
+        await eventually(lambda: gateway.requests >= requests)
+        assert process.poll() is None
+        await nightly.end(kill=True)
+    nightly.env["REGISTRY"] = direct
