@@ -114,13 +114,10 @@ def up(
 @app.command("run")
 def run_service(service: ServiceName) -> None:
     """Run one service on your own PostgreSQL and Kafka (settings: see README)."""
-    from shared.run import CannotListen, serve
+    from shared.cli import serve
 
     [found] = load(service)
-    try:
-        _loop(serve(found))
-    except CannotListen as error:
-        _fail(str(error))
+    _loop(serve(found))
 
 
 @app.command()
@@ -197,13 +194,15 @@ def docs(
 
 
 def add_operations() -> None:
-    """The commands that every service has, over all of them, and registry's own group `keys` where registry is."""
+    """The commands that every service has, over all of them, and the groups of single services where these are."""
     from shared.cli import Operations
 
     Operations(load).add_to(app)
     app.add_typer(contracts.app)
     if importlib.util.find_spec("services.registry") is not None:
         app.add_typer(importlib.import_module("services.registry.cli").keys, name="keys")
+    if importlib.util.find_spec("services.matching") is not None:
+        app.add_typer(importlib.import_module("services.matching.cli").commands, name="matching")
 
 
 def main() -> None:

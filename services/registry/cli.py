@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from shared.cli import AsJson, complain, loaded, show
+from shared.cli import AsJson, complain, inside, loaded, show
 
 if TYPE_CHECKING:
     from services.registry.tables import KeyRow
@@ -67,16 +66,8 @@ def rotate_signing_key(as_json: AsJson = False) -> None:
     show([{"kid": _inside(work)}], as_json=as_json, title="Signing key")
 
 
-def _inside(work: Callable[[Running], Awaitable[T]]) -> T:
+def _inside(work: Callable[[Running], Coroutine[Any, Any, T]]) -> T:
     from services.registry.app import build
     from services.registry.settings import Settings
-    from shared.service import Running
 
-    async def inside() -> T:
-        running = Running(loaded(build, Settings))
-        try:
-            return await work(running)
-        finally:
-            await running.close()
-
-    return asyncio.run(inside())
+    return inside(loaded(build, Settings), work)

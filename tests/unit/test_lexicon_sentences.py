@@ -66,9 +66,11 @@ SENTENCES = [
     ),
     ("ar", "نبحث عن شريك لتدريب المهندسين على كفاءة الطاقة وللمدابغ الصغيرة", {"energy_efficiency", "tanning"}),
     ("ar", "نحتاج إلى معدات لتجفيف الأسماك وبالطاقة الشمسية", {"fish_processing", "solar_power"}),
+    ("ar", "زراعة القطن وحلجه وغزله", {"cotton", "ginning", "spinning"}),
     ("zh", "我们需要小水电站的规划和设备，以及污水处理培训。", {"small_hydropower", "wastewater"}),
     ("zh", "纺织品和服装企业的能源审计", {"textiles", "garments", "energy_efficiency"}),
     ("ru", "Ищем партнёра для переработки молока и сертификации продукции.", {"dairy", "product_certification"}),
+    ("ru", "Переработка хлопка, пряжа и ткани; обучение ткачей", {"cotton", "spinning", "weaving", "training"}),
     ("ru", "Оборудование для кожевенных заводов и очистки сточных вод", {"tanning", "wastewater"}),
 ]
 

@@ -9,6 +9,7 @@ label in every language. The rules are spelling rules, no dictionary.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from anyascii import anyascii
@@ -55,6 +56,7 @@ ARABIC_LETTERS = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", 
 ARABIC_ARTICLES = ("بال", "كال", "فال", "لل")
 ARABIC_ENDINGS = ("يات", "ات", "يه", "ها", "ه", "ي")
 ARABIC_PARTICLES = frozenset("وفبلك")
+ARABIC_PRONOUNS = ("ها", "هم", "نا", "ه")
 BROKEN_PLURAL = 5
 """Letters of a word whose third one, a long a, makes the plural: `مدابغ` of `مدبغة`."""
 
@@ -100,13 +102,17 @@ def _singular(word: str) -> str:
     return word[:2] + word[3:] if broken else word
 
 
-def without_particle(word: str) -> str | None:
-    """Give an Arabic word without the one-letter word that is written together with it, if it may hold one.
+def without_attached(word: str) -> Iterator[str]:
+    """Give an Arabic word without what may be written together with it: a one-letter word before, a pronoun after.
 
-    `لتدريب` is `تدريب` (training) with `for`, but `لحوم` (meat) only looks like that: the caller must know
-    which of the two is a word.
+    `لتدريب` is `تدريب` (training) with `for`, `غزله` is `غزل` (spinning) with `its`, but `لحوم` (meat) and
+    `مياه` (water) only look like that: the caller must know which of them is a word.
     """
-    return word[1:] if word[0] in ARABIC_PARTICLES and len(word) > ARABIC_STEM + 1 else None
+    attached = word[0] in ARABIC_PARTICLES and len(word) > ARABIC_STEM + 1
+    for bare in (word[1:], word) if attached else (word,):
+        if attached and bare != word:
+            yield bare
+        yield from (bare[: -len(end)] for end in ARABIC_PRONOUNS if bare.endswith(end) and len(bare) > len(end) + 2)
 
 
 def _without_prefix(word: str, prefixes: tuple[str, ...], stays: int) -> str:

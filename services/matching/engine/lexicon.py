@@ -10,7 +10,7 @@ from functools import cache
 
 from services.matching.engine import concepts as files
 from services.matching.engine.concepts import Concept
-from services.matching.engine.folding import ARABIC, form_of, without_particle
+from services.matching.engine.folding import ARABIC, form_of, without_attached
 from services.matching.engine.phrases import Hit, Phrases
 from services.matching.engine.stopwords import STOP_WORDS
 from services.matching.engine.text import CHINESE, Document, is_chinese, pairs_of, pieces, word_form, word_key
@@ -73,16 +73,20 @@ class Lexicon:
                 reading.stops.append(piece)
             else:
                 reading.keys += filter(None, [word_key(piece)])
-                reading.symbols += filter(None, [self._form(piece)])
+                reading.symbols += filter(None, [self.form(piece)])
         return reading
 
-    def _form(self, word: str) -> str:
-        """Form of a word; of an Arabic one with a particle before it the form without, if only that is known."""
+    def form(self, word: str) -> str:
+        """Form of a word; of an Arabic one without what is written together with it, if only that is known."""
         form = word_form(word)
         if form in self.phrases.vocabulary or not ARABIC.match(word):
             return form
-        bare = form_of(without_particle(word) or word)
-        return bare if bare in self.phrases.vocabulary else form
+        bare = (form_of(bare) for bare in without_attached(word))
+        return next((other for other in bare if other in self.phrases.vocabulary), form)
+
+    def languages(self, texts: Sequence[str]) -> frozenset[str]:
+        """Languages that the texts seem to be in."""
+        return languages_of([self._reading(text) for text in texts])
 
     def implied_isic(self, document: Document) -> tuple[str, ...]:
         """ISIC codes that the concepts of a text stand for."""

@@ -12,11 +12,12 @@ from services.matching.engine.concepts import Concept, LexiconError
 from services.matching.engine.text import is_chinese, pieces, word_form
 
 Symbol = str
+Phrase = tuple[Symbol, ...]
 Languages = Callable[[], frozenset[str]]
 """Asked only when an ambiguous phrase is met: the languages that a text seems to be in."""
 
 
-def phrase_of(label: str) -> tuple[Symbol, ...]:
+def phrase_of(label: str) -> Phrase:
     """Symbols of a label: each Chinese character, and the forms of other words without stop words."""
     found: list[Symbol] = []
     for piece in pieces(label):
@@ -67,15 +68,15 @@ class Phrases:
     @classmethod
     def of(cls, concepts: Iterable[Concept]) -> "Phrases":
         """Index every label. LexiconError for a label that folds to nothing or that two concepts claim unmarked."""
-        claims: dict[tuple[Symbol, ...], dict[Claim, str]] = {}
+        claims: dict[Phrase, dict[Claim, str]] = {}
         faults: list[str] = []
         for concept in concepts:
             for language, label, ambiguous in concept.names():
                 claim = Claim(concept.id, language if ambiguous else None)
-                found = _spellings(label)
-                faults += [f"{concept.where}: {fault}" for fault in _unfindable(label)]
-                for phrase in found:
-                    claims.setdefault(phrase, {}).setdefault(claim, f"{concept.where} {label!r} ({language})")
+                phrase = phrase_of(label)
+                faults += [f"{concept.where}: {fault}" for fault in _unfindable(label, phrase)]
+                for spelling in _spellings(label, phrase):
+                    claims.setdefault(spelling, {}).setdefault(claim, f"{concept.where} {label!r} ({language})")
         faults += [fault for named in claims.values() for fault in _disputes(named)]
         if faults:
             raise LexiconError("\n".join(faults))
@@ -102,14 +103,13 @@ class Phrases:
         return found
 
 
-def _spellings(label: str) -> set[tuple[Symbol, ...]]:
+def _spellings(label: str, phrase: Phrase) -> tuple[Phrase, ...]:
     """Phrases of a label: as it stands, and with its hyphens closed (`agro-processing`, `agroprocessing`)."""
-    return {phrase_of(label), phrase_of(label.replace("-", ""))} if "-" in label else {phrase_of(label)}
+    return (phrase, phrase_of(label.replace("-", ""))) if "-" in label else (phrase,)
 
 
-def _unfindable(label: str) -> Iterator[str]:
+def _unfindable(label: str, phrase: Phrase) -> Iterator[str]:
     """Faults of a label: nothing is left of it, or so little that it would be found where it is not meant."""
-    phrase = phrase_of(label)
     if not phrase or (len(phrase) == 1 and is_chinese(phrase[0])):
         yield f"{label!r} cannot be found in texts"
     elif len(phrase) == 1 and len(list(pieces(label))) > 1:
@@ -123,7 +123,7 @@ def _disputes(named: dict[Claim, str]) -> Iterator[str]:
         yield "One phrase for several concepts, none marked as ambiguous: " + ", ".join(plain)
 
 
-def _tree(claims: dict[tuple[Symbol, ...], dict[Claim, str]]) -> Node:
+def _tree(claims: dict[Phrase, dict[Claim, str]]) -> Node:
     root = Node()
     for phrase, named in claims.items():
         node = root
