@@ -44,6 +44,11 @@ def test_no_command_stands_outside_a_block() -> None:
     assert {guide: found for guide in guides.guides() if (found := list(guides.unfenced(guide)))} == {}
 
 
+def test_the_guide_to_alerts_gives_no_command_that_no_test_runs() -> None:
+    assert guides.inline("deploy/alerts.md") == []
+    assert guides.inline("deploy/README.md") != []  # they are found where there are some
+
+
 @pytest.mark.parametrize("block", all_blocks(), ids=lambda block: f"{block.guide}-{block.text[:30]}")
 def test_the_named_test_runs_the_block(block: Block) -> None:
     assert not_run(block) is None
