@@ -12,12 +12,15 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.e2e.world import Member, World
+from tests.e2e.world import Member, World, today
+from tests.support.gateway import Gateway, answer
 from tests.support.partner import Program, environment
-from tests.support.system import System
+from tests.support.system import System, free_ports
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
+
+ADDRESSES = ("REGISTRY", "NOTIFICATIONS")
 
 
 class Follower(Program):
@@ -123,12 +126,64 @@ async def test_after_too_long_a_pause_it_reads_the_resources_again(own: World, t
     assert f"needs/{fresh['id']}" in [line.get("subject") for line in follower.said]
 
 
-async def _heard(member: Member, need_id: str) -> None:
-    async def stamped() -> bool:
-        found = await member.items("/events", types="NeedPosted", limit=200)
-        return need_id in [event["partitionkey"] for event in found]
+async def test_what_changed_in_a_project_centre_or_country_meanwhile_is_read_again_too(
+    own: World, tmp_path: Path
+) -> None:
+    project = await own.direct()
+    follower = Follower(project.beneficiary, tmp_path / "partner")
+    milestone = await project.provider.make(f"{project.path}/milestones", {"title": "Plant", "due_on": today(9)})
+    await follower.nightly()
+    await project.agreed()
+    pledge = await project.provider.make(f"{project.path}/contributions", project.pledge_body())
+    waived = f"/milestones/{milestone['id']}/waive"
+    await project.provider.do(waived, {"reason_code": "superseded"})
+    last = await project.beneficiary.need()
+    await _heard(project.beneficiary, last["id"])
+    await eventually(lambda: _is_in_the_feed(project.beneficiary, "MilestoneWaived", project.id))
+    await _grow_old(own.system)
+    await follower.nightly()
+    assert (follower.copy(f"milestones/{milestone['id']}") or {})["status"] == "waived"
+    assert (follower.copy(f"contributions/{pledge['id']}") or {})["status"] == pledge["status"]
+    [agreement] = await project.beneficiary.items(f"{project.path}/agreements")
+    assert (follower.copy(f"agreements/{agreement['id']}") or {})["status"] == agreement["status"]
+    [centre, *_] = await project.beneficiary.items("/centres")
+    assert follower.copy(f"centres/{centre['id']}") is not None
+    assert (follower.copy("countries/ETH") or {})["name"] == "Ethiopia"
 
-    await eventually(stamped)
+
+async def test_it_waits_for_a_server_that_is_away_and_renews_a_token_that_was_ended(own: World, tmp_path: Path) -> None:
+    member = await own.member()
+    need = await member.need()
+    follower = Follower(member, tmp_path / "partner")
+    gateways = [Gateway(follower.env[name], port) for name, port in zip(ADDRESSES, free_ports(2), strict=True)]
+    follower.env |= {name: gateway.url for name, gateway in zip(ADDRESSES, gateways, strict=True)}
+    async with follower:
+        await eventually(lambda: follower.errors.count("Connection refused") > 1)
+        registry, notifications = gateways
+        registry.answers += [answer("503 Service Unavailable", Retry_After="0"), answer("502 Bad Gateway", "<html>")]
+        async with registry:
+            await eventually(lambda: f"Waiting for {notifications.url}/events" in follower.errors)
+            notifications.answers += [answer("401 Unauthorized"), answer("200 OK", "<html>")]
+            before = registry.requests
+            async with notifications:
+                await follower.knows(f"needs/{need['id']}")
+                await eventually(lambda: registry.requests > before)  # asked for another token
+                assert _alive(follower)
+        seen = len(follower.errors)
+        await eventually(lambda: f"Waiting for {notifications.url}/events" in follower.errors[seen:])
+        assert _alive(follower)
+
+
+def _alive(follower: Follower) -> bool:
+    return follower.process is not None and follower.process.poll() is None
+
+
+async def _heard(member: Member, need_id: str) -> None:
+    await eventually(lambda: _is_in_the_feed(member, "NeedPosted", need_id))
+
+
+async def _is_in_the_feed(member: Member, name: str, key: str) -> bool:
+    return key in [event["partitionkey"] for event in await member.items("/events", types=name, limit=200)]
 
 
 async def _grow_old(system: System) -> None:

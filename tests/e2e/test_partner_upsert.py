@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.world import World, words
+from tests.support.gateway import Gateway, answer
 from tests.support.partner import Program, environment
-from tests.support.system import Caller, System
+from tests.support.system import Caller, System, free_ports
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -73,8 +74,8 @@ async def test_a_lost_memory_and_a_crash_make_nothing_twice(system: System, tmp_
     (nightly.folder / "upsert.sqlite").unlink()
     assert await nightly.night() == (0, {"capabilities same": 1, "institutions same": 1})
     nightly.document["institutions"] += [entry(n, offer("a")) for n in range(2, 61)]
-    for number in (5, 20, 40):
-        await _killed_at(nightly, number)
+    for requests in (20, 80, 160):
+        await _killed_at(nightly, requests)
     (nightly.folder / "upsert.sqlite").unlink()
     await nightly.night()
     assert await nightly.night() == (0, {"capabilities same": 60, "institutions same": 60})
@@ -110,6 +111,25 @@ async def test_what_is_refused_is_named_and_the_rest_is_done(system: System, tmp
     assert codes == {"N-2": "duplicate_institution", "N-3": "validation_failed", "N-4": "validation_failed"}
 
 
+async def test_what_is_no_entry_and_what_is_no_answer_costs_that_entry_only(system: System, tmp_path: Path) -> None:
+    nameless = {name: value for name, value in entry(2).items() if name != "external_id"}
+    refless = {name: value for name, value in offer("a").items() if name != "ref"}
+    nightly = Nightly(system, system.operator, tmp_path / "p", [entry(1), nameless, entry(3, refless), entry(4)])
+    async with Gateway(nightly.env["REGISTRY"], *free_ports(1)) as gateway:
+        nightly.env["REGISTRY"] = gateway.url
+        token = json.dumps({"access_token": "ended", "expires_in": 900})
+        gateway.answers += [answer("200 OK", token), answer("401 Unauthorized", "{}")]  # and another one is asked for
+        code, counts = await nightly.night()
+        assert (code, counts) == (1, {"institutions created": 3, "refused": 2})
+        assert {line["refused"]: line["missing"] for line in nightly.of("refused", "N-3")} == {"N-3": "ref"}
+        assert [line["missing"] for line in nightly.said if line.get("refused", "") is None] == ["external_id"]
+        gateway.answers += [answer("200 OK", token), answer("502 Bad Gateway", "<html>Bad gateway</html>"), b""]
+        code, counts = await nightly.night()
+        assert (code, counts) == (1, {"institutions same": 1, "refused": 3})
+        [said] = [line["problem"] for line in nightly.of("refused", "N-1") if "problem" in line]
+        assert said == {"status": 502, "text": "<html>Bad gateway</html>"}
+
+
 async def test_an_institution_keeps_itself_up_to_date_with_its_own_key(
     system: System, world: World, tmp_path: Path
 ) -> None:
@@ -130,10 +150,15 @@ async def _institution(nightly: Nightly, number: int) -> dict[str, Any] | None:
     return next(iter(await nightly.caller.items("/institutions", external_id=external_id)), None)
 
 
-async def _killed_at(nightly: Nightly, number: int) -> None:
-    """Killed with the list half done: somewhere behind this institution."""
+async def _killed_at(nightly: Nightly, requests: int) -> None:
+    """Killed with the list half done, while it waits for an answer that does not come."""
     nightly.write()
-    process = nightly.launch()
-    await eventually(lambda: _institution(nightly, number))
-    assert process.poll() is None
-    await nightly.end(kill=True)
+    direct = nightly.env["REGISTRY"]
+    async with Gateway(direct, *free_ports(1)) as gateway:
+        gateway.hold_at = requests
+        nightly.env["REGISTRY"] = gateway.url
+        process = nightly.launch()
+        await eventually(lambda: gateway.requests >= requests)
+        assert process.poll() is None
+        await nightly.end(kill=True)
+    nightly.env["REGISTRY"] = direct

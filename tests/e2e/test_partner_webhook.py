@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -133,6 +134,18 @@ async def test_forged_old_and_broken_requests_are_refused(partner: Partner) -> N
         assert partner.program.of("subject", "needs/forged") == []
 
 
+@pytest.mark.parametrize("length", ["-1", "1000001", "many", "\xb2"])
+async def test_a_length_that_cannot_be_meant_is_refused_at_once(partner: Partner, length: str) -> None:
+    async with partner.program:
+        await _listens(partner)
+        reader, writer = await asyncio.open_connection("127.0.0.1", partner.port)
+        writer.write(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode("latin-1"))
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).split()[1] == b"413"
+        writer.close()
+        assert await partner.send("after", document("after", 1)) == 204
+
+
 async def test_a_state_that_arrives_late_does_not_undo_a_newer_one(partner: Partner) -> None:
     async with partner.program:
         await _listens(partner)
@@ -140,6 +153,31 @@ async def test_a_state_that_arrives_late_does_not_undo_a_newer_one(partner: Part
             assert await partner.send(f"late-{version}", document("late", version)) == 204
         await partner.program.saying("subject", "needs/late", 3)
         assert partner.state("needs/late")["version"] == 3
+
+
+async def test_what_cannot_be_handled_is_noted_and_holds_nothing_up(partner: Partner) -> None:
+    broken = json.dumps({"type": "org.bandung.NeedUpdated.v1", "subject": "needs/x", "data": {"need": {"id": "x"}}})
+    async with partner.program:
+        await _listens(partner)
+        assert await partner.send("broken", broken) == 204
+        [line] = await partner.program.saying("failed", "broken")
+        assert line["error"] == "KeyError('version')"
+        assert await partner.send("good", document("good", 1)) == 204
+        await partner.program.saying("subject", "needs/good")
+        await partner.program.end(kill=True)
+    async with partner.program:
+        await partner.program.saying("failed", "broken", len(partner.program.of("failed", "broken")) + 1)
+        assert await partner.send("later", document("later", 1)) == 204
+        await partner.program.saying("subject", "needs/later")
+
+
+async def test_a_member_that_is_no_resource_is_passed_over(partner: Partner) -> None:
+    event = json.loads(document("noted", 1))
+    event["data"] |= {"note": "valid", "count": 3, "list": ["id"]}
+    async with partner.program:
+        await _listens(partner)
+        assert await partner.send("noted", json.dumps(event)) == 204
+        await eventually(lambda: partner.state("needs/noted").get("version") == 1)
 
 
 async def test_both_secrets_are_good_while_one_is_rotated(partner: Partner) -> None:

@@ -26,6 +26,7 @@ GUIDES = (
 COMMANDS = {"sh", "bash", "shell", "console", ""}
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _MARKER = re.compile(r"<!-- run by (?P<test>\S+)(?: (?P<name>[\w-]+))? -->")
+_INLINE = re.compile(r"`(?:docker|curl|bandung|psql|sh|bash) [^`]+`")
 _INDENTED = re.compile(r"^    (?:\$ )?(?:make|bandung|python3?|curl|docker|pip|bash|set|pg_\w+|psql) .*$", re.MULTILINE)
 MASKS = {
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}": "<id>",
@@ -84,6 +85,11 @@ def prose(guide: str) -> str:
 def unfenced(guide: str) -> Iterator[str]:
     """Commands that stand in no fenced block, so that no test could find them."""
     yield from _INDENTED.findall(prose(guide))
+
+
+def inline(guide: str) -> list[str]:
+    """Whole commands within sentences."""
+    return _INLINE.findall(prose(guide))
 
 
 def masked(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,10 @@ from shared.ops.settings import ServiceSettings
 from tests.support import guides
 from tests.support.guides import ROOT, Block
 
+WHOLE = {  # all blocks of these headings are run in one shell, one after the other, each of them
+    ("README.md", "Five minutes with curl", "tests/e2e/test_demo.py"),
+    ("shared/contracts/README.md", "Ten commands to a verified webhook", "tests/e2e/test_guides.py"),
+}
 LINK = re.compile(r"\[[^\]]+\]\((?!https?://|#)([^)#]+)(?:#([^)]*))?\)")
 
 
@@ -37,24 +44,56 @@ def test_no_command_stands_outside_a_block() -> None:
     assert {guide: found for guide in guides.guides() if (found := list(guides.unfenced(guide)))} == {}
 
 
+def test_the_guide_to_alerts_gives_no_command_that_no_test_runs() -> None:
+    assert guides.inline("deploy/alerts.md") == []
+    assert guides.inline("deploy/README.md") != []  # they are found where there are some
+
+
 @pytest.mark.parametrize("block", all_blocks(), ids=lambda block: f"{block.guide}-{block.text[:30]}")
 def test_the_named_test_runs_the_block(block: Block) -> None:
-    """It reads the guide (and the block by its name), or runs what the block's `make` targets run."""
+    assert not_run(block) is None
+
+
+def test_a_block_that_no_test_runs_is_found() -> None:
+    [genuine] = [block for block in all_blocks() if block.name == "signing-key"]
+    assert not_run(genuine) is None
+    false = {"text": "false\n"}
+    assert not_run(replace(genuine, name=None, **false)) == "it has no name, and is more than `make`"
+    assert not_run(replace(genuine, name="another", **false)) == "tests/e2e/test_guides.py does not take 'another'"
+    assert not_run(replace(genuine, heading="Elsewhere", name=None, **false)) is not None
+    assert not_run(replace(genuine, test="tests/compose/containers.py", name=None, text="make fire\n")) is not None
+
+
+def test_a_name_means_one_block() -> None:
+    names = Counter((block.guide, block.name) for block in all_blocks() if block.name)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def not_run(block: Block) -> str | None:
+    """Why the named test does not run it: that takes a block by name, all of a heading, or its `make` targets."""
     assert block.test is not None
+    if (block.guide, block.heading, block.test) in WHOLE:
+        return None
     runner = (ROOT / block.test).read_text()
-    if block.guide in runner:
-        assert block.name is None or f'"{block.name}"' in runner
-        return
+    if block.name is not None:
+        taken = block.guide in runner and block.name in words_of(runner)
+        return None if taken else f"{block.test} does not take {block.name!r}"
     targets = re.findall(r"^make (\S+)", block.text, re.MULTILINE)
-    assert len(targets) == len(block.text.splitlines()), "not in the test, and more than `make`"
-    assert [target for target in targets if f"make {target}" not in runner and recipe(target) not in runner] == []
+    if len(targets) != len(block.text.splitlines()):
+        return "it has no name, and is more than `make`"
+    left = [target for target in targets if f"make {target}" not in runner and recipe(target) not in runner]
+    return f"{block.test} does not run {left}" if left else None
+
+
+def words_of(program: str) -> set[str]:
+    """The strings of a program; what stands in its comments and within longer texts is none."""
+    return {str(node.value) for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Constant)}
 
 
 def recipe(target: str) -> str:
     """The program that a target of the Makefile runs."""
     found = re.search(rf"^{target}:.*\n\t@?\$\(PYTHON\) (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert found is not None, target
-    return found[1]
+    return found[1] if found else f"make {target}"
 
 
 def test_generated_sections_are_up_to_date() -> None:

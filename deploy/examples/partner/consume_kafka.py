@@ -3,6 +3,8 @@
     KAFKA=127.0.0.1:9092 GROUP=ministry TOPICS=registry.needs,matching.matches python consume_kafka.py
 
 Order: handle, then commit. What a crash in between repeats has a sequence that was applied already, and is dropped.
+That is so for one instance, whose SQLite file knows what was applied. Several instances of a group (each with an
+INSTANCE of its own) take topics over from each other: give them one database that they share, in place of the file.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ The cursor is stored in one transaction with what came before it: a crash at any
 
 from __future__ import annotations
 
+import http.client
+import itertools
 import json
 import os
 import sqlite3
@@ -16,6 +18,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,16 +26,20 @@ CLIENT_ID, CLIENT_SECRET = os.environ["CLIENT_ID"], os.environ["CLIENT_SECRET"]
 REGISTRY, MATCHING, PROJECTS, NOTIFICATIONS = (
     os.environ[name] for name in ("REGISTRY", "MATCHING", "PROJECTS", "NOTIFICATIONS")
 )
-RESOURCES = {
+CHANGED = {  # lists that tell what changed since
     REGISTRY: ("institutions", "capabilities", "needs"),
     MATCHING: ("matches",),
     PROJECTS: ("projects", "practices"),
 }
+ONCE = "--once" in sys.argv
+WHOLE = {"centres": "id", "countries": "code"}  # short lists of registry, and what names a member
+PARTS = ("agreements", "contributions", "milestones", "reports")  # of every project
 PAUSE_SECONDS = float(os.environ.get("PAUSE_SECONDS", "5"))
 database = sqlite3.connect(os.environ.get("DATABASE", "feed.sqlite"), isolation_level=None)
 database.executescript("""
     pragma journal_mode = wal;
     create table if not exists copy (subject text primary key, version integer, document text);
+    create table if not exists failure (id text primary key, event text, error text);
     create table if not exists mark (name text primary key, value text);
 """)
 token: dict[str, Any] = {"value": "", "until": 0.0}
@@ -49,12 +56,32 @@ def access_token() -> str:
     return str(token["value"])
 
 
-def get(url: str, **query: str | None) -> dict[str, Any]:
-    """The answer to a GET; parameters without a value are left out. Raises HTTPError."""
-    given = urllib.parse.urlencode({name: value for name, value in query.items() if value})
-    request = urllib.request.Request(f"{url}?{given}", headers={"Authorization": f"Bearer {access_token()}"})
+def ask(url: str) -> dict[str, Any]:
+    """The answer to one GET."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {access_token()}"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return dict(json.load(answer))
+
+
+def get(url: str, **query: str | None) -> dict[str, Any]:
+    """The answer to a GET; parameters without a value are left out. Waits for a server that is away or busy."""
+    address = f"{url}?{urllib.parse.urlencode({name: value for name, value in query.items() if value})}"
+    renewed = False
+    for tries in itertools.count(1):
+        try:
+            return ask(address)
+        except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+            refused = error if isinstance(error, urllib.error.HTTPError) else None
+            if refused and refused.code == 401 and not renewed:
+                token["until"], renewed = 0.0, True  # the token was ended before its time
+                continue
+            # what waiting does not mend; and cron starts the next run anyway
+            if (refused and refused.code != 429 and refused.code < 500) or (ONCE and tries == 10):
+                raise
+            told = (refused.headers.get("Retry-After") if refused else None) or ""
+            print(f"Waiting for {url}: {error}", file=sys.stderr, flush=True)
+            time.sleep(float(told) if told.isdecimal() else min(60, PAUSE_SECONDS * 2 ** min(tries, 6)))
+    raise AssertionError
 
 
 def mark(name: str, value: str | None = None) -> str | None:
@@ -77,23 +104,59 @@ def keep(subject: str, document: dict[str, Any]) -> None:
 def handle(event: dict[str, Any]) -> None:
     """Your own work; runs in one transaction with the cursor."""
     for state in event["data"].values():
-        if "id" in state and event["subject"].endswith(state["id"]):
+        if isinstance(state, dict) and event["subject"].split("/")[1] in (state.get("id"), state.get("code")):
             keep(event["subject"], state)
-    mark("last_time", max(event["time"], mark("last_time") or ""))
+
+
+def attempt(event: dict[str, Any]) -> dict[str, str]:
+    """Handles one event; what fails is undone and kept in the table `failure`, and the next one has its turn."""
+    told = {"id": event["id"], "subject": event["subject"]}
+    database.execute("savepoint event")
+    try:
+        handle(event)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the cursor has to move on
+        database.execute("rollback to event")
+        database.execute(
+            "insert or replace into failure values (?, ?, ?)", (event["id"], json.dumps(event), repr(error))
+        )
+        return {"failed": repr(error)} | told
+    return {"handled": event["type"].split(".")[-2]} | told
 
 
 def read_page() -> int:
     """Handles the events behind the stored cursor and stores the next one; how many there were."""
     page = get(f"{NOTIFICATIONS}/events", cursor=mark("cursor"), limit="200")
     database.execute("begin")
+    told = [attempt(event) for event in page["items"]]
     for event in page["items"]:
-        handle(event)
+        mark("last_time", max(event["time"], mark("last_time") or ""))
     mark("cursor", page["next"])  # is always there: the place to ask from next time
     database.execute("commit")
-    for event in page["items"]:
-        name = event["type"].split(".")[-2]
-        print(json.dumps({"handled": name, "id": event["id"], "subject": event["subject"]}), flush=True)
+    for line in told:
+        print(json.dumps(line), flush=True)
     return len(page["items"])
+
+
+def items(url: str, **query: str | None) -> Iterator[dict[str, Any]]:
+    """All of a list, page by page."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = get(url, cursor=cursor, limit="200", **query)
+        yield from page["items"]
+        cursor = page["next"]
+
+
+def resources(since: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything that events are about, by the subject they give it."""
+    for service, names in CHANGED.items():
+        for name in names:
+            yield from ((f"{name}/{found['id']}", found) for found in items(f"{service}/{name}", updated_since=since))
+    for name, key in WHOLE.items():
+        yield from ((f"{name}/{found[key]}", found) for found in items(f"{REGISTRY}/{name}"))
+    for project in items(f"{PROJECTS}/projects"):  # every one: it does not change when its parts do
+        for name in PARTS:
+            of_it = items(f"{PROJECTS}/projects/{project['id']}/{name}")
+            yield from ((f"{name}/{found['id']}", found) for found in of_it)
 
 
 def resync() -> None:
@@ -101,14 +164,9 @@ def resync() -> None:
     last, count = mark("last_time"), 0
     # a day before: what was committed last need not have happened last
     since = (datetime.fromisoformat(last) - timedelta(days=1)).isoformat().replace("+00:00", "Z") if last else None
-    for service, names in RESOURCES.items():
-        for name in names:
-            cursor: str | None = ""
-            while cursor is not None:
-                page = get(f"{service}/{name}", updated_since=since, cursor=cursor, limit="200")
-                for document in page["items"]:
-                    keep(f"{name}/{document['id']}", document)
-                count, cursor = count + len(page["items"]), page["next"]
+    for subject, document in resources(since):
+        keep(subject, document)
+        count += 1
     database.execute("delete from mark where name = 'cursor'")  # last, so that a crash before it resyncs again
     print(json.dumps({"resynced": count, "since": since}), flush=True)
 
@@ -121,14 +179,11 @@ def main() -> None:
         try:
             waiting = read_page()
         except urllib.error.HTTPError as error:
-            if error.code == 410:
-                resync()
-                continue
-            if error.code not in (429, 503):
+            if error.code != 410:
                 raise
-            time.sleep(float(error.headers.get("Retry-After") or PAUSE_SECONDS))
+            resync()
             continue
-        if not waiting and "--once" in sys.argv:
+        if not waiting and ONCE:
             return
         time.sleep(0 if waiting else PAUSE_SECONDS)
 

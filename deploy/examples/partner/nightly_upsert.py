@@ -12,6 +12,7 @@ Exit code 1 when something was refused; the rest is done all the same.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import sqlite3
@@ -28,29 +29,37 @@ REGISTRY = os.environ["REGISTRY"]
 known = sqlite3.connect(os.environ.get("DATABASE", "upsert.sqlite"), isolation_level=None)
 known.execute("create table if not exists capability (ref text primary key, id text)")
 Document = dict[str, Any]
+access: Document = {"token": "", "until": 0.0}
 
 
 def token() -> str:
-    """An access token, good for 15 minutes; call again for a list that takes longer."""
-    key = {"client_id": os.environ["CLIENT_ID"], "client_secret": os.environ["CLIENT_SECRET"]}
-    data = urllib.parse.urlencode({"grant_type": "client_credentials"} | key).encode()
-    with urllib.request.urlopen(f"{REGISTRY}/token", data, timeout=30) as answer:
-        return str(json.load(answer)["access_token"])
+    """A token of 15 minutes, asked for again a minute before it ends."""
+    if time.monotonic() > access["until"]:
+        key = {"client_id": os.environ["CLIENT_ID"], "client_secret": os.environ["CLIENT_SECRET"]}
+        data = urllib.parse.urlencode({"grant_type": "client_credentials"} | key).encode()
+        with urllib.request.urlopen(f"{REGISTRY}/token", data, timeout=30) as answer:
+            given = json.load(answer)
+        access.update(token=given["access_token"], until=time.monotonic() + given["expires_in"] - 60)
+    return str(access["token"])
 
 
 def call(method: str, path: str, body: Document | None = None, **headers: str) -> Document:
     """The answer; waits and tries again when the server asks for it. Raises HTTPError for refusals."""
-    sent = {name.replace("_", "-"): value for name, value in headers.items()} | {"Authorization": f"Bearer {TOKEN}"}
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
     data = None if body is None else json.dumps(body).encode()
     sent |= {} if data is None else {"Content-Type": "application/json"}
     for tries in range(5):
         try:
+            sent["Authorization"] = f"Bearer {token()}"
             request = urllib.request.Request(REGISTRY + path, data, sent, method=method)
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
-            wait = error.headers.get("Retry-After")
-            if wait is None or tries == 4:
+            if error.code == 401 and tries == 0:
+                access["until"] = 0.0  # the token was ended before its time
+                continue
+            wait = error.headers.get("Retry-After") or ""
+            if not wait.isdecimal() or tries == 4:
                 raise
         time.sleep(float(wait))
     raise AssertionError
@@ -101,6 +110,15 @@ def capability(owner: Document, ref: str, entry: Document) -> str:
     return outcome
 
 
+def problem(error: urllib.error.HTTPError) -> Document:
+    """What the server said; whoever stands between may say it in another way than JSON."""
+    text = error.read().decode(errors="replace")
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {"status": error.code, "text": text[:200]}
+
+
 def main(document: Document) -> int:
     """Works off the list; prints one line per refusal and the counts."""
     counts: Counter[str] = Counter()
@@ -114,11 +132,16 @@ def main(document: Document) -> int:
                 counts[f"capabilities {capability(owner, ref, members)}"] += 1
         except urllib.error.HTTPError as error:
             counts["refused"] += 1
-            print(json.dumps({"refused": entry["external_id"], "problem": json.load(error)}))
+            print(json.dumps({"refused": entry.get("external_id"), "problem": problem(error)}))
+        except KeyError as error:
+            counts["refused"] += 1
+            print(json.dumps({"refused": entry.get("external_id"), "missing": str(error.args[0])}))
+        except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+            counts["refused"] += 1
+            print(json.dumps({"refused": entry.get("external_id"), "no answer": str(error)}))
     print(json.dumps(dict(sorted(counts.items()))))
     return 1 if counts["refused"] else 0
 
 
 if __name__ == "__main__":
-    TOKEN = token()
     sys.exit(main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))

@@ -24,6 +24,11 @@ DATABASE = os.environ.get("DATABASE", "webhooks.sqlite")
 PORT = int(os.environ.get("PORT", "8080"))
 TOLERANCE_SECONDS = 300
 MAX_BYTES = 1_000_000
+MAX_ATTEMPTS = 5  # then an event that cannot be handled waits for a restart, and for you: see the table `failure`
+WAITING = (
+    "select id, body from event where not handled"
+    " and id not in (select id from failure where attempts >= ?) order by rowid"
+)
 arrived = threading.Event()
 
 
@@ -32,13 +37,14 @@ def connect() -> sqlite3.Connection:
     connection = sqlite3.connect(DATABASE, timeout=30, isolation_level=None)
     connection.execute("pragma journal_mode = wal")
     connection.execute("create table if not exists event (id text primary key, body text, handled integer default 0)")
+    connection.execute("create table if not exists failure (id text primary key, attempts integer, error text)")
     connection.execute("create table if not exists state (subject text primary key, version integer, data text)")
     return connection
 
 
 def is_genuine(message_id: str, timestamp: str, signatures: str, body: bytes) -> bool:
     """Whether one of the signatures is ours (after rotate-secret two are sent) and the message is not an old one."""
-    if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
+    if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
         return False
     digest = hmac.digest(SECRET, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
     expected = b"v1," + base64.b64encode(digest)
@@ -48,10 +54,16 @@ def is_genuine(message_id: str, timestamp: str, signatures: str, body: bytes) ->
 class Endpoint(BaseHTTPRequestHandler):
     """Answers as soon as the event is stored; Bandung waits 15 seconds and then tries again later."""
 
+    timeout = 15  # who sends less than was announced does not hold a thread for longer
+
     def do_POST(self) -> None:
         """401 for what Bandung has not signed; 2xx means that it is ours now, also when we had it already."""
-        length = int(self.headers.get("content-length", 0))
-        body = self.rfile.read(length) if length <= MAX_BYTES else b""
+        announced = self.headers.get("content-length", "0")
+        length = int(announced) if announced.isdecimal() else -1
+        if not 0 <= length <= MAX_BYTES:
+            self.send_error(413)
+            return
+        body = self.rfile.read(length)
         message_id, timestamp, signatures = (
             self.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
         )
@@ -73,7 +85,7 @@ def handle(connection: sqlite3.Connection, event: dict[str, Any]) -> None:
     """Your own work; runs in one transaction with the mark that it is done."""
     name = event["type"].split(".")[-2]
     for state in event["data"].values():  # each aggregate concerned with its full state, and `by`
-        if "id" in state and event["subject"].endswith(state["id"]):
+        if isinstance(state, dict) and "id" in state and event["subject"].endswith(state["id"]):
             connection.execute(
                 "insert into state values (?, ?, ?) on conflict do update set version = excluded.version,"
                 " data = excluded.data where excluded.version > version",  # an older state arrived late: keep ours
@@ -82,17 +94,34 @@ def handle(connection: sqlite3.Connection, event: dict[str, Any]) -> None:
     print(json.dumps({"handled": name, "id": event["id"], "subject": event["subject"]}), flush=True)
 
 
+def attempt(connection: sqlite3.Connection, message_id: str, body: str) -> None:
+    """Handles one event; what fails is undone and noted, and holds up neither the others nor the reception."""
+    connection.execute("begin immediate")
+    try:
+        handle(connection, json.loads(body))
+        connection.execute("update event set handled = 1 where id = ?", (message_id,))
+        connection.execute("delete from failure where id = ?", (message_id,))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next event is not to wait for it
+        connection.execute("rollback")
+        connection.execute(
+            "insert into failure values (?, 1, ?) on conflict do update set attempts = attempts + 1,"
+            " error = excluded.error",
+            (message_id, repr(error)),
+        )
+        print(json.dumps({"failed": message_id, "error": repr(error)}), flush=True)
+    else:
+        connection.execute("commit")
+
+
 def work() -> None:
     """Handles what is stored and not yet handled, also what an earlier run left behind."""
     connection = connect()
+    connection.execute("update failure set attempts = 0")  # you may have mended what was wrong
     while True:
         arrived.clear()
-        for message_id, body in connection.execute("select id, body from event where not handled").fetchall():
-            connection.execute("begin immediate")
-            handle(connection, json.loads(body))
-            connection.execute("update event set handled = 1 where id = ?", (message_id,))
-            connection.execute("commit")
-        arrived.wait()
+        for message_id, body in connection.execute(WAITING, (MAX_ATTEMPTS,)).fetchall():
+            attempt(connection, message_id, body)
+        arrived.wait(60)
 
 
 if __name__ == "__main__":
@@ -100,4 +129,4 @@ if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", PORT), Endpoint)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"Listening on 127.0.0.1:{PORT}", file=sys.stderr, flush=True)
-    work()  # an event that `handle` fails on ends the program, and is the first one next time
+    work()
