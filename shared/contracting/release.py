@@ -44,7 +44,7 @@ def present(services: Sequence[Service], documents: Mapping[str, Json]) -> Json:
             schemas.versioned(event): {
                 "topic": event.topic,
                 "visibility": event.visibility.value,
-                "schema": {"$ref": f"#/components/schemas/{event.short_name()}"},
+                "schema": {"$ref": f"#/components/schemas/{schemas.name(event)}"},
             }
             for event in events
         },

@@ -25,14 +25,25 @@ def versioned(event: type[Event]) -> str:
     return f"{event.short_name()}.v{event.version()}"
 
 
+def name(event: type[Event]) -> str:
+    """How documents call it: `NeedPosted`, and `NeedPosted.v2` beside it."""
+    return event.short_name() if event.version() == "1" else versioned(event)
+
+
 def as_components(events: Iterable[type[Event]]) -> Json:
     """The schemas of these values and of their parts, for `components/schemas`, in the order of their names."""
     found: Json = {}
     for event in events:
         schema = dict(_schema(event, AS_COMPONENT))
-        found |= schema.pop("$defs", {})
-        found[event.short_name()] = schema
+        put(found, {**schema.pop("$defs", {}), name(event): schema})
     return dict(sorted(found.items()))
+
+
+def put(parts: Json, new: Json) -> None:
+    """Adds to `components/schemas`; two models of one name would be one in the document, so they are refused."""
+    for key, schema in new.items():
+        if parts.setdefault(key, schema) != schema:
+            raise ValueError(f"Two different models are called {key}; rename one of them.")
 
 
 @cache  # asked for by many documents; nobody changes what it returns

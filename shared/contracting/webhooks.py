@@ -49,20 +49,20 @@ ENVELOPE: Json = {
 
 def add(document: Json, service: Service) -> None:
     """One webhook per event that the service delivers, with the schemas of their data."""
-    events = sorted(service.delivers, key=lambda event: event.short_name())
-    document["components"]["schemas"] |= schemas.as_components(events) | {"CloudEvent": ENVELOPE}
-    document["webhooks"] = {event.short_name(): {"post": _operation(event, service.examples)} for event in events}
+    events = sorted(service.delivers, key=schemas.name)
+    schemas.put(document["components"]["schemas"], {**schemas.as_components(events), "CloudEvent": ENVELOPE})
+    document["webhooks"] = {schemas.name(event): {"post": _operation(event, service.examples)} for event in events}
 
 
 def _operation(event: type[Event], values: Mapping[str, Any]) -> Json:
-    data = {"$ref": f"#/components/schemas/{event.short_name()}"}
+    data = {"$ref": f"#/components/schemas/{schemas.name(event)}"}
     schema = {"allOf": [
         {"$ref": "#/components/schemas/CloudEvent"},
         {"properties": {"type": {"const": event.wire}, "data": data}},
     ]}  # fmt: skip
     example = records.story(event, values).structured()
     return {
-        "operationId": f"deliver_{event.short_name()}",
+        "operationId": f"deliver_{schemas.name(event)}",
         "tags": ["deliveries"],
         "summary": schemas.summary(event),
         "parameters": [

@@ -50,7 +50,7 @@ async def test_needs_and_matches_arrive_and_unknown_types_are_skipped(
     async with consumer:
         await eventually(lambda: consumer.has(f"matches/{pair.match['id']}"))
         await consumer.saying("outcome", "skipped")  # MatchInterestExpressed
-        assert consumer.has(f"needs/{pair.need['id']}")
+        await eventually(lambda: consumer.has(f"needs/{pair.need['id']}"))
         assert await consumer.end() == 0
 
 

@@ -31,6 +31,7 @@ RESOURCES = {
 PAUSE_SECONDS = float(os.environ.get("PAUSE_SECONDS", "5"))
 database = sqlite3.connect(os.environ.get("DATABASE", "feed.sqlite"), isolation_level=None)
 database.executescript("""
+    pragma journal_mode = wal;
     create table if not exists copy (subject text primary key, version integer, document text);
     create table if not exists mark (name text primary key, value text);
 """)
