@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without bytecode every start compiles the whole source again (some seconds)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-unit test-compose up down contracts docs lint format lock clean
+.PHONY: help setup run test test-unit test-faults soak bench bench-quality test-compose up down contracts docs lint format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,8 +38,21 @@ run: $(VENV)/.run ## Start the whole system with the demo; Ctrl-C ends it
 test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
 	$(PYTEST) -n 2 --dist loadfile
 
+test-faults: $(VENV)/.dev ## Every fault, also the long ones; prints the table of faults (some 20 minutes)
+	$(PYTEST) tests/faults -n 2 --dist loadfile -m "not compose"
+
+soak: $(VENV)/.dev ## Half an hour of load with a fault every 20 s; writes tests/faults/RESULTS.md
+	$(BIN)/python -m tests.faults.soak --minutes 30 --seed 1
+
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit
+
+bench: $(VENV)/.dev ## Speed of rankings and rounds against others, in one run (minutes)
+	$(BIN)/python -m tests.bench.ranking
+	$(BIN)/python -m tests.bench.rounds
+
+bench-quality: $(VENV)/.dev ## How well the engine ranks: nDCG, slices, what each criterion brings
+	$(BIN)/python -m tests.bench.quality
 
 test-compose: $(VENV)/.dev ## Build the containers, start them, play the story, kill every part (needs Docker)
 	$(PYTEST) tests/compose -m compose -p no:randomly -s

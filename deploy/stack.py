@@ -133,10 +133,11 @@ class Stack:
         for private in (self.state, folder):
             private.chmod(0o700)
         missing = [name for name in SECRETS if not (folder / name).exists()]
-        if set(missing) - {"grafana_password"} and self._volume_exists(f"{project}_postgres"):
+        # with this one every start gives the services' roles the passwords that lie here, so the others may be new
+        if "postgres_password" in missing and self._volume_exists(f"{project}_postgres"):
             raise Trouble(
-                f"The database volume {project}_postgres exists, but {', '.join(missing)} in {folder} does not. "
-                "Put the secrets back, or remove the data with `make down VOLUMES=1`."
+                f"The database volume {project}_postgres exists, but postgres_password in {folder} does not. "
+                "Put it back, or remove the data with `make down VOLUMES=1`."
             )
         for name in missing:
             (folder / name).write_text(secrets.token_urlsafe(32))

@@ -114,13 +114,10 @@ def up(
 @app.command("run")
 def run_service(service: ServiceName) -> None:
     """Run one service on your own PostgreSQL and Kafka (settings: see README)."""
-    from shared.run import CannotListen, serve
+    from shared.cli import serve
 
     [found] = load(service)
-    try:
-        _loop(serve(found))
-    except CannotListen as error:
-        _fail(str(error))
+    _loop(serve(found))
 
 
 @app.command()

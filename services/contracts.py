@@ -54,6 +54,8 @@ def check(as_json: AsJson = False) -> None:
     from shared.cli import complain, show
     from shared.contracting import files, release, samples
 
+    if release.released() is None:
+        raise complain(f"There is no released set: {release.FILE} is missing. Take it from the last release.")
     made = services()
     documents = files.documents(made)
     stale = [_row(d.file, d.state) for d in files.differences(files.texts(documents))]
@@ -84,6 +86,8 @@ def release_set(
     show(broken, as_json=as_json, title="Breaks")
     if broken and not accept:
         raise complain("Nothing was released. With --accept-breaks it is all the same.")
+    if broken and not release.is_later(now):
+        raise complain("Nothing was released. A set that breaks the last one needs a higher version than that.")
     release.release(now)
 
 

@@ -229,7 +229,10 @@ async def migrate_all(services: list[Service]) -> None:
     from shared.data import migrate
 
     for service in services:
-        await migrate.upgrade(service.settings.database_url.get_secret_value(), service.migrations)
+        try:
+            await migrate.upgrade(service.settings.database_url.get_secret_value(), service.migrations)
+        except migrate.DatabaseIsNewer as error:
+            raise LocalPartError(f"{service.name}: {error}") from error
 
 
 async def platform_keys(system: Up) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.data import idempotency
 from shared.messaging.transaction import Tx
+from shared.ops.failpoints import reach
 from shared.web.auth import Caller, Policy
 from shared.web.body import is_text, read_json
 from shared.web.paging import Page
@@ -186,7 +187,9 @@ class _Flow:
         async with running.transactions.request(caller, request_id_of(request.scope)) as tx:
             request.state.tx = tx
             response = await self._once(request, running, tx, body)
+            reach("api.answered")
             await tx.commit()
+        reach("api.committed")
         return response
 
     async def _admit(self, request: Request, running: Running) -> Caller | None:

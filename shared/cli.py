@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+import zipfile
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -61,7 +63,7 @@ class Operations:
 
     def add_to(self, app: typer.Typer) -> None:
         """Registers the commands."""
-        for command in (self.migrate, self.outbox, self.snapshot):
+        for command in (self.migrate, self.outbox, self.snapshot, self.backup, self.restore, self.restored):
             app.command()(command)
         app.add_typer(_group("topics", "Kafka topics.", ensure=self.ensure_topics), name="topics")
         letters = _group(
@@ -77,14 +79,10 @@ class Operations:
         """Bring the databases to the newest revision."""
         from shared.data import migrate as migrations
 
-        async def each(name: str, url: str, running: Service) -> list[Row]:
-            done = await migrations.upgrade(url, running.migrations)
-            return [{"service": name, "revision": revision} for revision in done]
-
         rows: list[Row] = []
         for found in self.load(service):
-            url = found.settings.database_url.get_secret_value()
-            rows += asyncio.run(_guarded(each(found.name, url, found)))
+            work = migrations.upgrade(database_url(found), found.migrations)
+            rows += [{"service": found.name, "revision": each} for each in asyncio.run(_guarded(work, found.name))]
         show(rows, as_json=as_json, title="Revisions that ran")
 
     def ensure_topics(self, service: SomeService = None, as_json: AsJson = False) -> None:
@@ -104,6 +102,44 @@ class Operations:
 
         made = self._each(service, operations.snapshot)
         show([{"service": service, "events": number} for number in made], as_json=as_json, title="Snapshot")
+
+    def backup(
+        self,
+        folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
+        service: SomeService = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Copy the databases, each as it is at one moment, while everything runs."""
+        from shared import operations
+
+        async def work(running: Running) -> Row:
+            return await operations.backup(running, folder)
+
+        show(self._each(service, work), as_json=as_json, title="Backups")
+
+    def restore(
+        self,
+        service: OneService,
+        file: Annotated[Path, typer.Argument(help="What `backup` wrote.", exists=True, dir_okay=False)],
+        as_json: AsJson = False,
+    ) -> None:
+        """Set one database back to a backup, and tell the others. The service must be stopped, the others may run."""
+        from shared import operations
+        from shared.data.backup import CannotRestore
+
+        async def work(running: Running) -> Row:
+            try:
+                return await operations.restore(running, file)
+            except (CannotRestore, zipfile.BadZipFile, KeyError) as error:
+                raise complain(f"{file}: {error}. Nothing was changed.") from error
+
+        show(self._each(service, work), as_json=as_json, title="Restored")
+
+    def restored(self, service: OneService, as_json: AsJson = False) -> None:
+        """Say that a database was set back by other means: raises its epoch and writes a snapshot."""
+        from shared import operations
+
+        show(self._each(service, operations.restored), as_json=as_json, title="Restored")
 
     def list_letters(
         self,
@@ -140,19 +176,8 @@ class Operations:
     def _each(
         self, name: str | None, work: Callable[[Running], Coroutine[Any, Any, Any]], *, only_first: bool = False
     ) -> list[Any]:
-        from shared.service import Running
-
-        async def inside() -> list[Any]:
-            results = []
-            for service in self.load(name)[: 1 if only_first else None]:
-                running = Running(service)
-                try:
-                    results.append(await work(running))
-                finally:
-                    await running.close()
-            return results
-
-        return list(asyncio.run(_guarded(inside())))
+        services = self.load(name)[: 1 if only_first else None]
+        return [inside(service, work) for service in services]
 
 
 def _group(name: str, help_text: str, **commands: Callable[..., None]) -> typer.Typer:
@@ -162,19 +187,70 @@ def _group(name: str, help_text: str, **commands: Callable[..., None]) -> typer.
     return group
 
 
-async def _guarded(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+def database_url(service: Service) -> str:
+    """Where its database is; complains, without showing it, when the setting is missing or no such URL."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    url, variable = service.settings.database_url.get_secret_value(), f"{service.name.upper()}_DATABASE_URL"
+    wanted = "postgresql+asyncpg://user:password@host/database"
+    if not url:
+        raise complain(f"{variable} is not set. It looks like {wanted}.")
+    try:
+        known = make_url(url).drivername == "postgresql+asyncpg"
+    except (ArgumentError, ValueError):
+        known = False
+    if not known:
+        raise complain(f"{variable} is not the address of a database. It looks like {wanted}.")
+    return url
+
+
+def inside(service: Service, work: Callable[[Running], Coroutine[Any, Any, T]]) -> T:
+    """What the work gives, done with the parts of a service that is not running here."""
+    from shared.service import Running
+
+    async def done() -> T:
+        running = Running(service)
+        try:
+            return await _guarded(work(running), service.name)
+        finally:
+            await running.close()
+
+    database_url(service)
+    return asyncio.run(done())
+
+
+async def serve(service: Service) -> None:
+    """One service until SIGTERM."""
+    from shared import run as runner
+
+    database_url(service)
+    try:
+        await _guarded(runner.serve(service), service.name)
+    except runner.CannotListen as error:
+        raise complain(str(error)) from error
+
+
+async def _guarded(work: Coroutine[Any, Any, T], service: str) -> T:
     """Faults of the surroundings become one line; defects keep their trace."""
     from aiokafka.errors import KafkaError
 
-    from shared.data.database import is_passing
+    from shared.data.database import is_passing, refusal
+    from shared.data.migrate import DatabaseIsNewer
 
+    name = service.upper()
     try:
         return await work
+    except DatabaseIsNewer as error:
+        raise complain(f"{service}: {error}") from error
     except KafkaError as error:
         raise complain(f"Kafka does not answer: {error}. Check BANDUNG_KAFKA_BOOTSTRAP.") from error
     except Exception as error:
+        if words := refusal(error):
+            check = f"Check {name}_DATABASE_URL and {name}_DATABASE_PASSWORD, or the secrets of these names."
+            raise complain(f"The database does not let {service} in: {words}. {check}") from error
         if is_passing(error):
-            raise complain(f"The database does not answer: {error}. Check <SERVICE>_DATABASE_URL.") from error
+            raise complain(f"The database does not answer: {error}. Check {name}_DATABASE_URL.") from error
         raise
 
 
@@ -187,36 +263,24 @@ def loaded(build: Callable[[Any], Service], settings_class: type[ServiceSettings
     return build(settings)
 
 
-def inside(
-    build: Callable[[Any], Service], settings_class: type[ServiceSettings], work: Callable[[Running], Awaitable[T]]
-) -> T:
-    """What the work gives, done with the service's database and Kafka, which are closed afterwards."""
-    from shared.service import Running
-
-    async def whole() -> T:
-        running = Running(loaded(build, settings_class))
-        try:
-            return await work(running)
-        finally:
-            await running.close()
-
-    result: T = asyncio.run(_guarded(whole()))
-    return result
-
-
 def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings], *groups: typer.Typer) -> None:
     """Entry point of `python -m services.<name>`; `groups` are the service's own commands."""
     app = typer.Typer(
         help=f"The {settings_class.service} service.", no_args_is_help=True, pretty_exceptions_enable=False
     )
-    Operations(lambda _name: [loaded(build, settings_class)]).add_to(app)
+
+    def own(name: str | None) -> list[Service]:
+        """The one that is here; another name is a mistake, not a way to this one."""
+        if name not in (None, settings_class.service):
+            raise complain(f"There is no service {name} here, only {settings_class.service}.")
+        return [loaded(build, settings_class)]
+
+    Operations(own).add_to(app)
 
     @app.command("run")
     def run_service() -> None:
         """Run the API with its relay, consumer and scheduler until SIGTERM."""
-        from shared import run as runner
-
-        asyncio.run(runner.serve(loaded(build, settings_class)))
+        asyncio.run(serve(loaded(build, settings_class)))
 
     @app.command("make-revision", hidden=True)
     def make_revision(message: str) -> None:
@@ -224,7 +288,7 @@ def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings],
         from shared.data import migrate as migrations
 
         service = loaded(build, settings_class)
-        url = service.settings.database_url.get_secret_value()
+        url = database_url(service)
         for path in asyncio.run(migrations.write_revision(url, service.migrations, service.metadata, message)):
             typer.echo(path)
 

@@ -87,7 +87,7 @@ async def checks_of(running: Running) -> dict[str, Check]:
     except Exception as error:  # noqa: BLE001 (whatever it is, this is the place that says so)
         checks["database"] = _failing(f"{type(error).__name__}: {error}"[:200])
     checks["kafka"] = _kafka(running)
-    own = (running.relay.database_fault, running.scheduler.fault)
+    own = (running.relay.database_fault, running.relay.row_fault, running.scheduler.fault)
     for fault in (*own, *(worker.fault for worker in running.workers)):
         checks[fault.part] = _words(fault.words())
     return checks
@@ -98,6 +98,8 @@ async def _migrations(session: AsyncSession, running: Running) -> Check:
     current = await connection.run_sync(migrate.current)
     if current == running.head:
         return _ok()
+    if migrate.is_newer(current, running.service.migrations):
+        return _failing(f"database is at {current}, newer than this code: run the newer code, or restore the backup")
     return _failing(f"database is at {current}, code needs {running.head}: run `bandung migrate`")
 
 

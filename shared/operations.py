@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text, update
 
 from shared.data import audit
+from shared.data import backup as backups
 from shared.messaging import inbox
 from shared.messaging.envelope import CloudEvent, short
+from shared.restoring import newest_epoch
 from shared.web.auth import Caller
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from shared.service import Running
@@ -116,21 +121,56 @@ async def _count_attempt(running: Running, number: int) -> None:
         await session.commit()
 
 
-async def snapshot(running: Running) -> int:
-    """Writes the present state of every aggregate again under a new epoch; returns how many events were made."""
+async def snapshot(running: Running, *, above: int = 0, action: str = "snapshot") -> int:
+    """Writes the present state of every aggregate again under a new epoch; returns how many events were made.
+
+    The new epoch is higher than the present one and than `above`.
+    """
     service = running.service
-    if service.snapshot is None:
-        return 0
     made = 0
     async with running.transactions.background() as tx:
-        await tx.session.execute(text("update epoch set epoch = epoch + 1"))
-        await _audit(tx.session, running, "snapshot", 0)
+        await tx.session.execute(text("update epoch set epoch = greatest(epoch, :above) + 1"), {"above": above})
+        await _audit(tx.session, running, action, 0)
+        if service.snapshot is None:
+            return 0
         async for event in service.snapshot(tx):
             tx.publish(event)
             made += 1
             if len(tx.pending) >= SNAPSHOT_BATCH:
                 await tx.flush()
     return made
+
+
+async def restored(running: Running) -> Row:
+    """The database is an older one: from now on its events are newer than all that others have heard of it.
+
+    Raises KafkaError or TimeoutError, and has changed nothing then.
+    """
+    made = await snapshot(running, above=await newest_epoch(running), action="restored")
+    async with running.database.background_session() as session:
+        epoch = await session.scalar(text("select epoch from epoch"))
+    return {"service": running.service.name, "epoch": epoch, "events": made}
+
+
+async def backup(running: Running, folder: Path) -> Row:
+    """A file with the whole database in this folder, named after the service and the time."""
+    settings, at = running.settings, running.clock.real()
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    file = folder / f"{running.service.name}-{at:%Y%m%dT%H%M%SZ}.backup"
+    url = settings.database_url.get_secret_value()
+    manifest = await backups.backup(url, file, service=settings.service, instance=settings.instance, at=at)
+    return {"service": settings.service, "file": str(file), "rows": sum(manifest.tables.values())}
+
+
+async def restore(running: Running, file: Path) -> Row:
+    """Sets the database back and does what `restored` does. Raises CannotRestore."""
+    settings = running.settings
+    above = await newest_epoch(running)  # before anything is changed: without Kafka there is no way back to the others
+    await running.database.close()
+    url = settings.database_url.get_secret_value()
+    manifest = await backups.restore(url, file, service=settings.service, instance=settings.instance)
+    made = await snapshot(running, above=above, action="restored")
+    return {"service": settings.service, "taken_at": manifest.taken_at, "events": made}
 
 
 async def _audit(session: AsyncSession, running: Running, action: str, number: int) -> None:

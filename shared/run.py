@@ -15,6 +15,7 @@ import uvicorn
 
 from shared.app import make_app
 from shared.health import metrics_app
+from shared.ops import failpoints
 from shared.service import Running
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
     running = Running(service, keys=keys)
     await running.prepare()
     settings = service.settings
+    failpoints.arm(settings.failpoints)
     loops = Loops(running, http_server(make_app(running), settings.host, settings.listen_port))
     # the port first: when it is taken nothing else has begun yet
     loops.tasks["http"] = await listening(loops.server, service.name)

@@ -176,6 +176,7 @@ class Running:
             partitions={topic.name: topic.partitions for topic in self.service.topics},
             ensure_topics=self.ensure_topics,
             metrics=self.metrics,
+            publishes=sorted({event.topic for event in self.service.publishes if event.topic}),
         )
 
     def _consumer(self) -> Consumer:

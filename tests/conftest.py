@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from shared.ops import logs
-from tests.support.parts import Parts, SharedParts
+# asserts of helpers must show what they compared; said once, before any of them is imported
+pytest.register_assert_rewrite("tests.support", "tests.e2e", "tests.faults", "tests.compose")
+
+from shared.ops import logs  # noqa: E402
+from tests.support.parts import Parts, SharedParts  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.matching.allocator import Allocator
 from services.matching.api import ROUTERS
 from services.matching.commands.timers import TASKS
 from services.matching.engine.policy import POLICY_1
@@ -44,7 +45,7 @@ def build(settings: Settings) -> Service:
         publishes=matching.EVENTS,
         handlers=HANDLERS,
         tasks=TASKS,
-        workers=lambda running: [Worker(running, ranker)],
+        workers=lambda running: [Worker(running, ranker), Allocator(running, ranker)],
         snapshot=snapshot,
         prepare=prepare,
         state={"ranker": ranker},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shared.cli import AsJson, inside, show
+from shared.cli import AsJson, inside, loaded, show
 
 if TYPE_CHECKING:
     from services.matching.engine.unknown import Candidate
@@ -36,6 +36,6 @@ def words(
                 unknown.take(parts)
         return unknown.most_frequent(limit, least)
 
-    found = inside(build, Settings, work)
+    found = inside(loaded(build, Settings), work)
     rows = [{"word": c.word, "texts": c.texts, "language": c.language, "example": c.example} for c in found]
     show(rows, as_json=as_json, title="Unknown words")

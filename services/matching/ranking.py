@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
 
 from services.matching import facts
+from services.matching.engine.facilitators import Facilitator, rank_facilitators
 from services.matching.engine.index import Index
 from services.matching.engine.policy import POLICY_1
 from services.matching.engine.score import Scored, Scorer
+from services.matching.engine.simulation import Change, Equity, Simulation
 from services.matching.engine.text import TermStatistics
 from services.matching.store import capabilities, institutions, policies
 
@@ -32,6 +33,8 @@ READ_ROWS = 5000
 CHUNK_ROWS = 200
 STEP_ROWS = 20
 """Capabilities indexed before other work of the event loop gets its turn: about 1 ms each."""
+SIMULATED_AT_ONCE = 20
+"""Needs simulated before the engine gets its turn."""
 LEAST_COUNTED = 50
 """Below this number of capabilities counts of terms say nothing; every word weighs the same."""
 
@@ -46,7 +49,6 @@ class Ranker:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self.index = Index(Scorer(POLICY_1))
-        self._capabilities: dict[str, tuple[int, int]] = {}
         self._institutions: dict[str, int] = {}
 
     @property
@@ -59,35 +61,69 @@ class Ranker:
         """Facts on countries."""
         return self.index.scorer.frame.world
 
+    async def settle(self) -> None:
+        """Takes in what was added since the last time, once that is enough to slow rankings down."""
+        async with self._lock:
+            if self.index.worn:
+                await asyncio.to_thread(self.index.settle)
+
     async def load(self, tx: Tx) -> None:
         """Builds the index anew, and only then puts it in the place of the old one."""
         fresh = Ranker()
         fresh.index = Index(Scorer(await policies.active(tx), await policies.statistics(tx)))
         await fresh.sync(tx)
-        self.index, self._capabilities, self._institutions = fresh.index, fresh._capabilities, fresh._institutions
+        await fresh.settle()
+        self.index, self._institutions = fresh.index, fresh._institutions
         log.info("index_built", capabilities=len(self.index), institutions=len(self._institutions))
+
+    async def adopt(self, tx: Tx) -> None:
+        """Ranks by the policy that is in force now and the newest statistics."""
+        await self.use(await policies.statistics(tx), await policies.active(tx))
 
     async def sync(self, tx: Tx) -> None:
         """Takes over whatever differs from the rows, in small steps between which the event loop goes on."""
+        if await self._versions(tx) != self._used():
+            await self.adopt(tx)
         known = self._institutions
         async for ids in _chunks(tx, institutions.versions_after, lambda row: known.get(str(row[0])) != row[1]):
             await self._take_institutions(tx, ids)
-        gone = set(self._capabilities)
-
-        def differs(row: Any) -> bool:  # noqa: ANN401 (id, version, places taken)
-            gone.discard(str(row[0]))
-            return self._capabilities.get(str(row[0])) != (row[1], row[2])
-
-        async for ids in _chunks(tx, capabilities.versions_after, differs):
+        held = self.index.comparison()
+        async for ids in _chunks(
+            tx, capabilities.versions_after, lambda row: held.differs(str(row[0]), row[1], row[2])
+        ):
             await self._take_capabilities(tx, (await capabilities.some(tx, ids)).values())
         async with self._lock:
-            for capability_id in gone:
-                self._forget(capability_id)
+            for capability_id in held.gone():
+                self.index.remove_capability(capability_id)
 
     async def rank(self, need: NeedFacts, on: date, k: int | None = None, quiet: Collection[str] = ()) -> list[Scored]:
         """The k best eligible capabilities at or above the threshold, best first."""
         async with self._lock:
             return await asyncio.to_thread(self.index.rank, need, on, k, frozenset(quiet))
+
+    async def top(
+        self, need: NeedFacts, on: date, k: int | None = None, quiet: Collection[str] = ()
+    ) -> list[tuple[str, float]]:
+        """Ids and scores of the same."""
+        async with self._lock:
+            return await asyncio.to_thread(self.index.top, need, on, k, frozenset(quiet))
+
+    async def score(self, need: NeedFacts, capability_id: str, on: date) -> Scored:
+        """One pair, explained; KeyError when the capability is not held."""
+        async with self._lock:
+            return self.index.score(need, capability_id, on)
+
+    async def missed(self, need: NeedFacts, on: date, k: int) -> list[tuple[Scored, list[str]]]:
+        """The k capabilities that would rank best if no rule excluded them, with their reason codes."""
+        async with self._lock:
+            return await asyncio.to_thread(self.index.missed, need, on, k)
+
+    async def facilitators(self, need: NeedFacts, capability_id: str, on: date, limit: int) -> list[Facilitator]:
+        """Institutions that can bring what the pair leaves uncovered; none when the capability is not offered."""
+        async with self._lock:
+            if self.index.capability(capability_id) is None:
+                return []
+            return await asyncio.to_thread(rank_facilitators, self.index, need, capability_id, on, limit)
 
     async def refresh(self, tx: Tx, capability_ids: Collection[UUID], institution_ids: Collection[UUID] = ()) -> bool:
         """Takes these from the rows as they are now; whether any of the capabilities or their providers differed."""
@@ -108,7 +144,7 @@ class Ranker:
 
     async def _take_capabilities(self, tx: Tx, rows: Iterable[CapabilityRow]) -> bool:
         """The published ones into the index, the others out of it."""
-        changed = [c for c in await facts.load_capabilities(tx, rows) if self.index.capability(c.id) != c]
+        changed = [c for c in await facts.load_capabilities(tx, rows) if self._differs(c)]
         for start in range(0, len(changed), STEP_ROWS):
             async with self._lock:
                 for capability in changed[start : start + STEP_ROWS]:
@@ -116,43 +152,61 @@ class Ranker:
             await asyncio.sleep(0)
         return bool(changed)
 
-    def _put(self, capability: CapabilityFacts) -> None:
-        if capability.status != capabilities.PUBLISHED:
-            self._forget(capability.id)
-            return
+    def _differs(self, capability: CapabilityFacts) -> bool:
+        """Whether the index holds another version, or another number of places taken; only published ones are held."""
         held = self.index.capability(capability.id)
-        if held is not None and replace(held, engaged=capability.engaged) == capability:
+        if held is None or capability.status != capabilities.PUBLISHED:
+            return (held is None) == (capability.status == capabilities.PUBLISHED)
+        return (held.version, held.engaged) != (capability.version, capability.engaged)
+
+    def _put(self, capability: CapabilityFacts) -> None:
+        held = self.index.capability(capability.id)
+        if capability.status != capabilities.PUBLISHED:
+            self.index.remove_capability(capability.id)
+        elif held is not None and held.version == capability.version:
             self.index.set_engaged(capability.id, capability.engaged)
         else:
             self.index.put_capability(capability)
-        self._capabilities[capability.id] = (capability.version, capability.engaged)
-
-    def _forget(self, capability_id: str) -> None:
-        self.index.remove_capability(capability_id)
-        self._capabilities.pop(capability_id, None)
 
     async def agrees(self, tx: Tx) -> bool:
         """Whether counts and sums of versions equal those of the rows."""
-        held = self._capabilities.values()
-        mine = (len(held), sum(v for v, _ in held), sum(taken for _, taken in held), sum(self._institutions.values()))
-        return mine == await capabilities.fingerprint(tx)
+        mine = (*self.index.fingerprint(), self.index.places_taken(), sum(self._institutions.values()))
+        return mine == await capabilities.fingerprint(tx) and self._used() == await self._versions(tx)
+
+    async def _versions(self, tx: Tx) -> tuple[int, int]:
+        return (await policies.active(tx)).version, await policies.newest_statistics(tx)
+
+    def _used(self) -> tuple[int, int]:
+        return self.policy.version, self.index.scorer.frame.statistics.version
 
     async def freeze_statistics(self, tx: Tx) -> TermStatistics | None:
         """Stores a new snapshot of term statistics once the collection has changed by a quarter, and returns it."""
         held, counted = len(self.index), self.index.scorer.frame.statistics.documents
         if held < LEAST_COUNTED or abs(held - counted) * 4 < counted:
             return None
-        held_by = self.index.store
-        documents = [held_by.rows.contents[slot].document for slot in held_by.slots.values()]
-        frozen = await asyncio.to_thread(TermStatistics.of, await policies.next_version(tx), documents)
+        version = await policies.next_version(tx)
+        async with self._lock:
+            frozen = await asyncio.to_thread(self.index.statistics, version)
         policies.keep(tx, frozen)
         return frozen
 
-    async def use(self, statistics: TermStatistics) -> None:
-        """Scores by this snapshot from now on."""
+    async def use(self, statistics: TermStatistics, policy: Policy | None = None) -> None:
+        """Scores by this snapshot, and this policy if another one, from now on."""
         async with self._lock:
             lexicon = self.index.scorer.lexicon
-            self.index.use(Scorer(self.policy, statistics, world=self.world, lexicon=lexicon))
+            scorer = Scorer(policy or self.policy, statistics, world=self.world, lexicon=lexicon)
+            await asyncio.to_thread(self.index.use, scorer)
+
+    async def simulate(
+        self, policy: Policy, needs: Sequence[NeedFacts], on: date, quiet: dict[str, frozenset[str]]
+    ) -> tuple[list[Change], Equity, Equity]:
+        """What this policy would change for the needs, with equity figures before and after; a few needs at a time."""
+        scorer = Scorer(policy, self.index.scorer.frame.statistics, world=self.world, lexicon=self.index.scorer.lexicon)
+        trial = Simulation(self.index, self.index.under(scorer), on)
+        for start in range(0, len(needs), SIMULATED_AT_ONCE):
+            async with self._lock:
+                await asyncio.to_thread(trial.add, needs[start : start + SIMULATED_AT_ONCE], quiet)
+        return trial.changes, trial.equity(0), trial.equity(1)
 
 
 async def _chunks(

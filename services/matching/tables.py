@@ -244,17 +244,56 @@ class EngagementRow(Base, table=True):
     seed: dict[str, Any] | None = columns.document(null=True)
 
 
+class RoundRow(Base, table=True):
+    """One allocation of free places over all open needs; `figures` compare it with first come, first served."""
+
+    __tablename__ = "round"
+    id: UUID = columns.key()
+    version: int = 1
+    status: str = columns.text(index=True)
+    note: str | None = columns.text(null=True)
+    policy_version: int
+    as_of: date = columns.day()
+    figures: dict[str, Any] | None = columns.document(null=True)
+    made_at: datetime = columns.moment()
+    updated_at: datetime = columns.moment()
+
+
+class RoundPairRow(Base, table=True):
+    """A place that a round gives to a need; `outcome` is null until the approved round has come to it."""
+
+    __tablename__ = "round_pair"
+    round_id: UUID = columns.key()
+    need_id: UUID = Field(sa_type=Uuid, primary_key=True)
+    capability_id: UUID = Field(sa_type=Uuid, primary_key=True)
+    rank: int
+    score: float = Field(sa_type=Float)
+    priority: float = Field(sa_type=Float)
+    explanation: dict[str, Any] = columns.document()
+    outcome: str | None = columns.text(null=True)
+    match_id: UUID | None = columns.uuid(null=True)
+
+
 # What the engine needs
 
 
 class PolicyRow(Base, table=True):
-    """A version of weights and rules, as data of `engine.policy.Policy`; one is active."""
+    """A version of weights and rules, as data of `engine.policy.Policy`; one is `active`, others `draft` or `retired`.
+
+    `revision` counts the changes of status; what the policy says never changes.
+    """
 
     __tablename__ = "policy"
     version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    active: bool
+    revision: int = 1
+    status: str = columns.text()
+    note: str | None = columns.text(null=True)
     document: dict[str, Any] = columns.document()
-    activated_at: datetime = columns.moment()
+    made_at: datetime = columns.moment()
+    activated_at: datetime | None = columns.moment(null=True)
+
+
+Index("policy_active", _columns(PolicyRow).status, unique=True, postgresql_where=text("status = 'active'"))
 
 
 class StatisticsRow(Base, table=True):

@@ -98,6 +98,7 @@ class Worker:
             async with self._running.transactions.background() as tx:
                 await queue.take_supply(tx, 1)
             return 1
+        await self._ranker.settle()
         self._batch = MOST_CHANGES
         return taken
 

@@ -22,6 +22,7 @@ from services.notifications.domain.retries import is_success
 from services.notifications.signals import Signals, wait_any
 from services.notifications.store import deliveries, events, webhooks
 from shared.data.database import is_passing
+from shared.ops.failpoints import reach
 from shared.ops.faults import Fault
 from shared.ops.ids import new_id
 
@@ -180,6 +181,7 @@ class Dispatcher:
         try:
             async with lane.sending, self._sending:
                 outcome = await self._send(job)
+            reach("webhook.posted")
             self._attempts.labels("delivered" if is_success(outcome.http_status) else "failed").inc()
             lane.learn(outcome)
             if is_success(outcome.http_status):

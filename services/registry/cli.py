@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from shared.cli import AsJson, complain, inside, show
+from shared.cli import AsJson, complain, inside, loaded, show
 
 if TYPE_CHECKING:
     from services.registry.tables import KeyRow
@@ -29,7 +29,7 @@ def create_key(
 
     if role not in PLATFORM_ROLES:
         raise complain(f"The role of a platform key is one of: {', '.join(PLATFORM_ROLES)}.")
-    key = _run(lambda running: ensure_platform_key(running, role, client_id=client_id))
+    key = _inside(lambda running: ensure_platform_key(running, role, client_id=client_id))
     row = {"role": key.role, "client_id": key.client_id, "client_secret": key.client_secret, "status": key.status}
     show([row], as_json=as_json, title="Platform key")
 
@@ -48,7 +48,7 @@ def revoke_key(
             return await revoke_by_client_id(tx, client_id)
 
     try:
-        row = _run(work)
+        row = _inside(work)
     except Refused as refused:
         raise complain(f"{client_id}: {refused.detail}") from refused
     show([{"client_id": row.client_id, "role": row.role, "status": row.status}], as_json=as_json, title="Key")
@@ -63,11 +63,11 @@ def rotate_signing_key(as_json: AsJson = False) -> None:
         async with running.transactions.background() as tx:
             return await rotate(tx)
 
-    show([{"kid": _run(work)}], as_json=as_json, title="Signing key")
+    show([{"kid": _inside(work)}], as_json=as_json, title="Signing key")
 
 
-def _run(work: Callable[[Running], Awaitable[T]]) -> T:
+def _inside(work: Callable[[Running], Coroutine[Any, Any, T]]) -> T:
     from services.registry.app import build
     from services.registry.settings import Settings
 
-    return inside(build, Settings, work)
+    return inside(loaded(build, Settings), work)

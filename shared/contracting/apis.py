@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.contracting.structure import Change, Comparison, Direction, Kind, escaped, follow
+from shared.contracting import admission
+from shared.contracting.shapes import flat, follow
+from shared.contracting.structure import Change, Comparison, Direction, Kind, escaped
 from shared.web.problems import MEDIA_TYPE as PROBLEM
 
 Json = dict[str, Any]
@@ -14,7 +16,7 @@ _FIRST_ERROR = "400"
 
 def compare(old: Json, new: Json) -> list[Change]:
     """Every change of operations and webhooks that breaks a client or an endpoint."""
-    comparison = _Apis(old, new)
+    comparison = _Apis(old, new, list(admission.schemes(old, new)))
     for path, operations in old.get("paths", {}).items():
         for method, operation in operations.items():
             where = f"/paths/{escaped(path)}/{method}"
@@ -32,6 +34,7 @@ class _Apis:
     new: Json
     changes: list[Change] = field(default_factory=list)
     _by_direction: dict[Direction, Comparison] = field(init=False)
+    _headers_seen: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """One comparison per direction, so that a model that many operations share is told of once."""
@@ -44,7 +47,7 @@ class _Apis:
             return
         if old["operationId"] != new["operationId"]:
             self._add("renamed", f"{where}/operationId", f"{old['operationId']} is called {new['operationId']} now")
-        self._admission(old, new, where)
+        self.changes += admission.operation(old, new, where)
         self._parameters(old, new, where)
         self._body(old.get("requestBody"), new.get("requestBody"), f"{where}/requestBody", Direction.REQUEST)
         for status, response in old["responses"].items():
@@ -55,18 +58,29 @@ class _Apis:
         if new is None:
             self._add("operation_removed", where, "is no longer delivered")
             return
-        self._body(old["requestBody"], new["requestBody"], f"{where}/requestBody", Direction.ANSWER)
-        kept = {p["name"] for p in new["parameters"]}
-        for name in (p["name"] for p in old["parameters"] if p["name"] not in kept):
-            self._add("removed", f"{where}/parameters", f"header {name} is gone")
+        self._body(old.get("requestBody"), new.get("requestBody"), f"{where}/requestBody", Direction.ANSWER)
+        after = _parameters(self.new, new)
+        for key, parameter in _parameters(self.old, old).items():
+            self._header(parameter, after.get(key), f"{where}/parameters/{escaped(key[1])}")
+        for status in (status for status in old["responses"] if not _takes(new["responses"], status)):
+            self._add("narrowed", f"{where}/responses/{status}", f"{status} from the endpoint is no longer taken")
+        self.changes += admission.visibility(old["x-visibility"], new["x-visibility"], f"{where}/x-visibility")
 
-    def _admission(self, old: Json, new: Json, where: str) -> None:
-        if not old.get("security") and new.get("security"):
-            self._add("newly_required", f"{where}/security", "a token must be sent now")
-        before, after = set(old.get("x-roles", ())), set(new.get("x-roles", ()))
-        if after and (not before or before - after):
-            lost = ", ".join(sorted(before - after)) or "roles that are not named"
-            self._add("narrowed", f"{where}/x-roles", f"no longer for {lost}")
+    def _header(self, old: Json, new: Json | None, where: str) -> None:
+        """A header that we send; one that many responses share is told of once."""
+        if new is None:
+            self._add("removed", where, "the header is gone")
+            return
+        pair = (old.get("$ref", ""), new.get("$ref", ""))
+        if all(pair):
+            if pair in self._headers_seen:
+                return
+            self._headers_seen.add(pair)
+            where = pair[1].removeprefix("#")
+        before, after = _followed(self.old, old), _followed(self.new, new)
+        if before.get("required") and not after.get("required"):
+            self._add("not_guaranteed", where, "may be left out now")
+        self._schema(before.get("schema", {}), after.get("schema", {}), f"{where}/schema", Direction.ANSWER)
 
     def _parameters(self, old: Json, new: Json, where: str) -> None:
         before, after = _parameters(self.old, old), _parameters(self.new, new)
@@ -82,12 +96,16 @@ class _Apis:
                 self._schema(was, now, f"{place}/schema", Direction.REQUEST)
 
     def _body(self, old: Json | None, new: Json | None, where: str, direction: Direction) -> None:
-        if old is None or new is None:
-            if new is not None and new.get("required"):
-                self._add("newly_required", where, "a body must be sent now")
-            return
-        if new.get("required") and not old.get("required"):
+        must, must_now = bool((old or {}).get("required")), bool((new or {}).get("required"))
+        if must_now and not must and direction.reads:
             self._add("newly_required", where, "a body must be sent now")
+        if new is not None and must and not must_now and direction.writes:
+            self._add("not_guaranteed", where, "may be left out now")
+        if old is None:
+            return
+        if new is None:
+            self._add("removed", where, "the body is gone")
+            return
         self._content(old.get("content", {}), new.get("content", {}), f"{where}/content", direction)
 
     def _response(self, old: Json, new: Json | None, where: str, status: str) -> None:
@@ -98,9 +116,21 @@ class _Apis:
         for code in sorted(set(self._codes(self.old, old)) - set(self._codes(self.new, new))):
             self._add("error_code_removed", where, f"{code} is gone")
         before, after = _followed(self.old, old), _followed(self.new, new)
-        for name in before.get("headers", {}).keys() - after.get("headers", {}).keys():
-            self._add("removed", f"{where}/headers/{name}", "the header is gone")
+        for name, header in before.get("headers", {}).items():
+            self._header(header, after.get("headers", {}).get(name), f"{where}/headers/{name}")
         self._content(_plain(before), _plain(after), f"{where}/content", Direction.ANSWER)
+        self._problem(before, after, f"{where}/content/{escaped(PROBLEM)}")
+
+    def _problem(self, old: Json, new: Json, where: str) -> None:
+        """The shape of a problem document, of which the codes are held apart: more of them break nobody."""
+        if PROBLEM not in old.get("content", {}):
+            return
+        if PROBLEM not in new.get("content", {}):
+            self._add("removed", where, "this media type is gone")
+            return
+        before, after = _problem_parts(self.old, old), _problem_parts(self.new, new)
+        for was, now in zip(before, after, strict=True):
+            self._schema(was, now, f"{where}/schema", Direction.ANSWER)
 
     @staticmethod
     def _codes(document: Json, response: Json) -> list[str]:
@@ -128,10 +158,25 @@ def _followed(document: Json, item: Json) -> Json:
 
 
 def _plain(response: Json) -> Json:
-    """Its content by media type, without problem documents: of those only the codes count."""
+    """Its content by media type, without problem documents."""
     return {media: body for media, body in response.get("content", {}).items() if media != PROBLEM}
 
 
 def _parameters(document: Json, operation: Json) -> dict[tuple[str, str], Json]:
     found = (_followed(document, item) for item in operation.get("parameters", ()))
     return {(parameter["in"], parameter["name"]): parameter for parameter in found}
+
+
+def _problem_parts(document: Json, response: Json) -> tuple[Json, Json]:
+    """The schema that all problem documents share, and what this response says of its own besides status and code."""
+    schema = response["content"][PROBLEM].get("schema", {})
+    parts = schema.get("allOf", [schema])
+    shared: Json = next((part for part in parts if "$ref" in part), {})
+    own = flat(document, {"allOf": [part for part in parts if part is not shared]})
+    kept = {name: member for name, member in own.get("properties", {}).items() if name not in {"status", "code"}}
+    return shared, own | {"properties": kept}
+
+
+def _takes(responses: Json, status: str) -> bool:
+    """Whether this answer of an endpoint, or the whole range (`2XX`) of it, is named."""
+    return bool({status, f"{status[0]}XX", "default"} & responses.keys())

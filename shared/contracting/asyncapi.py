@@ -93,7 +93,7 @@ def _document(
         "operations": {f"{action}.{topic}": _operation(action, topic, its) for action, topic, its in operations},
         "components": {
             "messages": {schemas.name(event): _message(event) for event in events},
-            "messageTraits": {"cloudEvent": _trait()},
+            "messageTraits": {"cloudEvent": trait()},
             "schemas": schemas.as_components(events),
         },
     }
@@ -136,7 +136,7 @@ def _example(event: type[Event], values: Mapping[str, Any]) -> Json:
     return {"headers": headers, "payload": json.loads(made.data)}
 
 
-def _trait() -> Json:
+def trait() -> Json:
     """CloudEvents 1.0 in Kafka's binary mode: the attributes are record headers, all of them UTF-8 text."""
     members = {name: {"type": _TEXT, "description": words, **more} for name, (words, more) in HEADERS.items()}
     required = [name for name in HEADERS if name not in OPTIONAL]

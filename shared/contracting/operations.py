@@ -69,6 +69,9 @@ class Operation:
 
     def _parameters(self) -> None:
         given = [_parameter(parameter) for parameter in self.document.pop("parameters", [])]
+        for path_parameter in (one for one in given if one.get("in") == "path"):
+            name = path_parameter["name"]
+            path_parameter["example"] = self.requests.values.get(f"path.{name}", self.requests.values.get(name))
         if problems.takes_idempotency_key(self.route, self.rule):
             given.append(_reference("parameters", "Idempotency-Key"))
         if given:

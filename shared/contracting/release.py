@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__
-from shared.contracting import apis, samples, schemas
+from shared.contracting import admission, apis, samples, schemas, streams
 from shared.contracting.files import FOLDER
 from shared.contracting.structure import Change, Comparison, Direction, Kind
-from shared.messaging.envelope import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,6 @@ _WORDS = frozenset(
     {"description", "summary", "example", "examples", "info", "servers", "tags", "license", "$schema", "$id", "openapi"}
 )
 _NAMES_BELOW = frozenset({"properties", "schemas", "$defs", "paths", "webhooks", "responses", "headers", "parameters"})
-_OPENNESS = [Visibility.PRIVATE, Visibility.PARTIES, Visibility.PUBLIC]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +36,20 @@ class Break:
 def present(services: Sequence[Service], documents: Mapping[str, Json]) -> Json:
     """What a stranger can rely on now, without words; `documents` are those of `files.documents`."""
     events = [event for service in services for event in service.publishes]
+    values = {name: value for service in services for name, value in service.examples.items()}
     return {
         "version": __version__,
         "events": {
             schemas.versioned(event): {
                 "topic": event.topic,
+                "key": streams.keys(event, values),
                 "visibility": event.visibility.value,
                 "schema": {"$ref": f"#/components/schemas/{schemas.name(event)}"},
             }
             for event in events
         },
+        "message": bare(streams.message()),
+        "topics": streams.topics(services[0]),
         "components": {"schemas": bare(schemas.as_components(events), names=True)},
         "apis": {service.name: bare(documents[f"openapi/{service.name}.json"]) for service in services},
         "samples": samples.digests(),
@@ -81,6 +83,16 @@ def release(now: Json, file: Path = FILE) -> None:
     file.write_text(text + "\n", encoding="utf-8")
 
 
+def is_later(now: Json, file: Path = FILE) -> bool:
+    """Whether the present version is higher than the released one."""
+    old = released(file)
+    return old is None or _numbers(now["version"]) > _numbers(old["version"])
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
 def breaks(old: Json, new: Json) -> list[Break]:
     """Everything in the new set that breaks whoever relies on the old one."""
     return [Break(document, change) for document, changes in _compared(old, new) for change in changes]
@@ -90,6 +102,8 @@ def _compared(old: Json, new: Json) -> Iterator[tuple[str, list[Change]]]:
     values = Comparison(old, new, Direction.EVENT)  # one for all: a state that many events share is told of once
     for name, event in old["events"].items():
         yield f"schemas/{name}.json", _event(event, new["events"].get(name), values)
+    yield "asyncapi/partners.json", streams.compare_messages(old["message"], new["message"])
+    yield "asyncapi/partners.json", list(streams.compare_topics(old["topics"], new["topics"]))
     for name, api in old["apis"].items():
         now = new["apis"].get(name)
         gone = [Change("removed", "", "the whole API is gone")]
@@ -109,6 +123,7 @@ def _event(old: Json, new: Json | None, values: Comparison) -> list[Change]:
     found = list(values.changes)
     if old["topic"] != new["topic"]:
         found.append(Change("moved", "/topic", f"from {old['topic']} to {new['topic']}"))
-    if _OPENNESS.index(new["visibility"]) < _OPENNESS.index(old["visibility"]):
-        found.append(Change("narrowed", "/visibility", f"{old['visibility']} became {new['visibility']}"))
+    if old["key"] and not set(old["key"]) & set(new["key"]):
+        found.append(Change("moved", "/key", f"from {old['key'][0]} to {', '.join(new['key']) or 'something else'}"))
+    found += admission.visibility(old["visibility"], new["visibility"], "/visibility")
     return found

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
+from shared.contracting.shapes import AT_LEAST, AT_MOST, WORDS, by_type, discriminator, holding, values
+
 Json = dict[str, Any]
 Kind = Literal[
     "removed", "renamed", "moved", "retyped", "newly_required", "not_guaranteed", "narrowed", "widened",
     "enum_widened", "default_changed", "error_code_removed", "operation_removed", "parameter_removed",
 ]  # fmt: skip
-_AT_LEAST = ("minLength", "minItems", "minProperties", "minimum", "exclusiveMinimum")
-_AT_MOST = ("maxLength", "maxItems", "maxProperties", "maximum", "exclusiveMaximum")
 _SAID_ELSEWHERE = frozenset(
     {
         "properties",
@@ -31,14 +31,16 @@ _SAID_ELSEWHERE = frozenset(
         "const",
         "default",
         "type",
-        *_AT_LEAST,
-        *_AT_MOST,
+        *AT_LEAST,
+        *AT_MOST,
     }
 )
-_WORDS = frozenset(
-    {"title", "description", "examples", "example", "deprecated", "$schema", "$id", "$defs", "components"}
-)
+_NONE_AT_ALL = frozenset({"minLength", "minItems", "minProperties", "uniqueItems"})
+"""Rules that say nothing when they are 0 or false."""
 _NOTHING: Any = object()
+
+
+ByType = dict[str, list[Json]]
 
 
 class Direction(Enum):
@@ -86,50 +88,77 @@ class Comparison:
                 return  # many places refer to it, perhaps itself: told once, where it stands
             self._seen.add(pair)
             where = pair[1].removeprefix("#")
-        before, after = _by_type(self.old, old), _by_type(self.new, new)
-        for kind in self._types(set(before), set(after), where):
-            self._alternatives(before[kind], after[kind], where)
+        before, after = by_type(self.old, old), by_type(self.new, new)
+        if self._types(before, after, where):
+            for some, others in self._pairs(before, after):
+                self._alternatives(some, others, where)
 
-    def _types(self, before: set[str], after: set[str], where: str) -> list[str]:
-        """Reports types that come and go; those that stay."""
-        lost, gained = before - after, after - before
-        if "integer" in lost and "number" in after:
-            lost.discard("integer")
-        elif "number" in lost and "integer" in gained:
-            gained.discard("integer")
+    def _types(self, before: ByType, after: ByType, where: str) -> bool:
+        """Reports types that come and go; False when they have nothing in common."""
+        lost = {kind for kind in before if holding(kind, after) is None}
+        gained = {kind for kind in after if holding(kind, before) is None}
         real = {"null"}
-        if lost - real and gained - real and not (before & after) - real:
+        if lost - real and gained - real and not (before.keys() & after.keys()) - real:
             self._add("retyped", where, f"{_list(before)} became {_list(after)}")
-            return []
+            return False
         if lost and self.direction.reads:
             self._add("narrowed", where, f"may no longer be {_list(lost)}")
         if gained and self.direction.writes:
             self._add("widened", where, f"may now be {_list(gained)} too")
-        return sorted(before & after)
+        return True
+
+    def _pairs(self, before: ByType, after: ByType) -> Iterator[tuple[list[Json], list[Json]]]:
+        """What to hold against what: each type and the one that has room for it on the other side."""
+        for kind in sorted(before.keys() & after.keys()):
+            yield before[kind], after[kind]
+        if self.direction is not Direction.ANSWER:
+            for kind in sorted(before.keys() - after.keys()):
+                room = holding(kind, after)
+                if room is not None:
+                    yield before[kind], after[room]
+        if self.direction is not Direction.REQUEST:
+            for kind in sorted(after.keys() - before.keys()):
+                room = holding(kind, before)
+                if room is not None:
+                    yield before[room], after[kind]
 
     def _alternatives(self, before: list[Json], after: list[Json], where: str) -> None:
         if len(before) == len(after) == 1:
             self._typed(before[0], after[0], where)
             return
-        old, new = ({_name(one): one for one in some} for some in (before, after))
-        if old.keys() - new.keys() and self.direction.reads:
-            self._add("narrowed", where, f"may no longer be {_list(old.keys() - new.keys())}")
-        if new.keys() - old.keys() and self.direction.writes:
-            self._add("widened", where, f"may now be {_list(new.keys() - old.keys())} too")
-        for name in sorted(old.keys() & new.keys()):
-            self._typed(old[name], new[name], where)
+        gone, added = list(before), list(after)
+        for alike in (self._of_one_kind, self._fits, _same_title):
+            for old in list(gone):
+                new = next((one for one in added if alike(old, one)), None)
+                if new is not None:
+                    gone.remove(old)
+                    added.remove(new)
+                    self._typed(old, new, where)
+        if gone and self.direction.reads:
+            self._add("narrowed", where, f"may no longer be {_list(map(_name, gone))}")
+        if added and self.direction.writes:
+            self._add("widened", where, f"may now be {_list(map(_name, added))} too")
+
+    def _of_one_kind(self, old: Json, new: Json) -> bool:
+        mark = discriminator(self.old, old)
+        return bool(mark) and mark == discriminator(self.new, new)
+
+    def _fits(self, old: Json, new: Json) -> bool:
+        trial = Comparison(self.old, self.new, self.direction)
+        trial.compare(old, new, "")
+        return not trial.changes
 
     def _typed(self, old: Json, new: Json, where: str) -> None:
         self._values(old, new, where)
         self._bounds(old, new, where)
         self._other_rules(old, new, where)
-        if "items" in old and "items" in new:
-            self.compare(old["items"], new["items"], f"{where}/items")
+        if old.get("items") or new.get("items"):
+            self.compare(old.get("items", {}), new.get("items", {}), f"{where}/items")
         self._members(old, new, where)
         self._free_members(old, new, where)
 
     def _values(self, old: Json, new: Json, where: str) -> None:
-        before, after = _values(old), _values(new)
+        before, after = values(old), values(new)
         lost = after is not None and (before is None or before - after)
         gained = before is not None and (after is None or after - before)
         if lost and self.direction.reads:
@@ -141,18 +170,18 @@ class Comparison:
             self._add("enum_widened", where, words)
 
     def _bounds(self, old: Json, new: Json, where: str) -> None:
-        for keyword in (*_AT_LEAST, *_AT_MOST):
-            before, after = old.get(keyword), new.get(keyword)
+        for keyword in (*AT_LEAST, *AT_MOST):
+            before, after = _rule(old, keyword), _rule(new, keyword)
             if before == after:
                 continue
-            closer = before is None or (after is not None and (after > before) == (keyword in _AT_LEAST))
+            closer = before is None or (after is not None and (after > before) == (keyword in AT_LEAST))
             self._shape(keyword, before, after, where, narrower=closer, wider=not closer)
 
     def _other_rules(self, old: Json, new: Json, where: str) -> None:
         """Patterns, formats, and whatever this checker does not know: a changed one both narrows and widens."""
-        known = _SAID_ELSEWHERE | _WORDS
+        known = _SAID_ELSEWHERE | WORDS
         for keyword in sorted((old.keys() | new.keys()) - known):
-            before, after = old.get(keyword), new.get(keyword)
+            before, after = _rule(old, keyword), _rule(new, keyword)
             if before == after or keyword.startswith("x-"):
                 continue
             if keyword == "format" and before and after:
@@ -171,9 +200,12 @@ class Comparison:
         before, after = old.get("properties", {}), new.get("properties", {})
         must, must_now = set(old.get("required", ())), set(new.get("required", ()))
         self._gone(before, after, where)
-        for name in after:
-            if name in must_now - must and self.direction.reads:
+        if self.direction.reads:
+            for name in sorted(must_now - must):
                 self._add("newly_required", f"{where}/properties/{escaped(name)}", "must be given now")
+        if self.direction.writes:
+            for name in sorted(must - must_now - before.keys()):
+                self._add("not_guaranteed", f"{where}/properties/{escaped(name)}", "may be left out now")
         for name in before.keys() & after.keys():
             self._member(name, before[name], after[name], f"{where}/properties/{escaped(name)}", must, must_now)
 
@@ -209,18 +241,23 @@ class Comparison:
 
     def _free_members(self, old: Json, new: Json, where: str) -> None:
         """Members without a name: a map's values, or whether unknown ones are refused."""
-        before, after = (side.get("additionalProperties", True) for side in (old, new))
-        if isinstance(before, dict) and isinstance(after, dict):
+        before, after = _free(old), _free(new)
+        if not before and before == after:
+            return
+        if before and after is not None and not after:
+            if self.direction.writes:
+                self._add("widened", where, "its members may be anything now")
+        elif before is not None and after is not None:
             self.compare(before, after, f"{where}/additionalProperties")
-        elif before is True and after is not True and self.direction.reads:
-            self._add("narrowed", where, "refuses members that it does not name")
-        elif isinstance(before, dict) and after is not False and self.direction.writes:
-            self._add("widened", where, "its members may be anything now")
-        elif isinstance(before, dict) and after is False:
+        elif before:
             self._add("removed", where, "its free members are gone")
+        elif before is not None and self.direction.reads:
+            self._add("narrowed", where, "refuses members that it does not name")
 
     def _add(self, kind: Kind, where: str, words: str) -> None:
-        self.changes.append(Change(kind, where, words))
+        change = Change(kind, where, words)
+        if change not in self.changes:  # several alternatives may be meant by the same words
+            self.changes.append(change)
 
 
 def escaped(name: str) -> str:
@@ -228,66 +265,21 @@ def escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def flat(document: Json, schema: Json) -> Json:
-    """The schema with its reference followed and its `allOf` merged."""
-    found = dict(schema)
-    while "$ref" in found:
-        target = follow(document, found.pop("$ref"))
-        found = {**target, **found}
-    for part in found.pop("allOf", ()):
-        its = flat(document, part)
-        found["properties"] = {**found.get("properties", {}), **its.pop("properties", {})}
-        found["required"] = [*found.get("required", ()), *its.pop("required", ())]
-        found = {**its, **found}
-    return found
+def _rule(schema: Json, keyword: str) -> Any:  # noqa: ANN401 (any JSON)
+    value = schema.get(keyword)
+    return None if keyword in _NONE_AT_ALL and not value else value
 
 
-def follow(document: Json, reference: str) -> Json:
-    """What a local reference leads to."""
-    place: Any = document
-    for part in reference.removeprefix("#/").split("/"):
-        place = place[part.replace("~1", "/").replace("~0", "~")]
-    target: Json = place
-    return target
+def _free(schema: Json) -> Json | None:
+    """What members without a name must fit; None when there may be none."""
+    its = schema.get("additionalProperties", True)
+    if isinstance(its, dict):
+        return its
+    return {} if its else None
 
 
-def _by_type(document: Json, schema: Json) -> dict[str, list[Json]]:
-    found: dict[str, list[Json]] = {}
-    for one in _alternatives(document, schema):
-        for kind in _types(one):
-            found.setdefault(kind, []).append(one)
-    return found
-
-
-def _alternatives(document: Json, schema: Json) -> Iterator[Json]:
-    whole = flat(document, schema)
-    several = whole.get("anyOf") or whole.get("oneOf")
-    if not several:
-        yield whole
-        return
-    for one in several:
-        yield from _alternatives(document, one)
-
-
-def _types(schema: Json) -> list[str]:
-    if "type" in schema:
-        return list(schema["type"]) if isinstance(schema["type"], list) else [schema["type"]]
-    values = _values(schema)
-    if values:
-        return sorted({_type_of(json.loads(value)) for value in values})
-    return ["object"] if "properties" in schema else ["anything"]
-
-
-def _type_of(value: Any) -> str:  # noqa: ANN401 (any JSON)
-    kinds = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "null")
-
-
-def _values(schema: Json) -> set[str] | None:
-    """The values it is limited to, as JSON; None for no limit."""
-    if "const" in schema:
-        return {json.dumps(schema["const"])}
-    return {json.dumps(value) for value in schema["enum"]} if "enum" in schema else None
+def _same_title(old: Json, new: Json) -> bool:
+    return _name(old) == _name(new)
 
 
 def _name(schema: Json) -> str:

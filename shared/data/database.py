@@ -118,3 +118,10 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_PASSING_CLASSES)
     return isinstance(error, OSError)
+
+
+def refusal(error: BaseException) -> str:
+    """The server's words when it knows no such user, password or database; empty for any other error."""
+    cause = (error.orig or error) if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlstate", None) or ""
+    return str(cause.__cause__ or cause) if code.startswith("28") or code == "3D000" else ""

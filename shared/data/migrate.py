@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _LOCK = 7_236_911  # one migration at a time per database
 
 
+class DatabaseIsNewer(Exception):  # noqa: N818 (said to a person as it is)
+    """The database is at a revision that this code does not have."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"the database is newer than this code (it is at revision {revision}, unknown here). "
+            "Run the newer code, or restore the backup that was made before the upgrade."
+        )
+
+
 def scripts(folder: Path) -> ScriptDirectory:
     """The revisions of one service; the template of new ones lies beside this file."""
     return ScriptDirectory(str(Path(__file__).parent), version_locations=[str(folder / "versions")])
@@ -35,6 +45,7 @@ def head(folder: Path) -> str | None:
 async def upgrade(url: str, folder: Path) -> list[str]:
     """Brings the database to the newest revision under an advisory lock; returns the revisions that ran.
 
+    Raises DatabaseIsNewer when newer code was here, and what the driver raises when the database is away.
     Not for two databases at once in one process: Alembic's `op` is one object per process.
     """
     engine = create_async_engine(
@@ -60,10 +71,18 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_newer(revision: str | None, folder: Path) -> bool:
+    """Whether code of this folder does not know the revision at which a database is."""
+    return revision is not None and revision not in {each.revision for each in scripts(folder).walk_revisions()}
+
+
 def _upgrade(connection: Connection, folder: Path) -> list[str]:
     directory = scripts(folder)
-    if current(connection) == directory.get_current_head():
+    at = current(connection)
+    if at == directory.get_current_head():
         return []
+    if at is not None and is_newer(at, folder):
+        raise DatabaseIsNewer(at)
     ran: list[str] = []
 
     def plan(revision: Any, context: MigrationContext) -> Any:  # noqa: ANN401 (Alembic's own shapes)

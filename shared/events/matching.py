@@ -163,6 +163,35 @@ class FacilitatorDeclined(MatchEvent):
     wire: ClassVar[str] = "org.bandung.FacilitatorDeclined.v1"
 
 
+class RoundState(State):
+    """A round after it was carried out: counts, no pairs."""
+
+    id: UUID
+    version: int
+    status: str
+    policy_version: int
+    as_of: date
+    needs: int
+    pairs: int
+    outcomes: dict[str, int]
+    updated_at: UtcDateTime
+
+
+class RoundCompleted(Event):
+    """An approved round has been carried out; the matches it made are told of one by one."""
+
+    wire: ClassVar[str] = "org.bandung.RoundCompleted.v1"
+    topic: ClassVar[str] = topics.POLICIES
+    visibility: ClassVar[Visibility] = Visibility.PARTIES
+    round: RoundState
+
+    def key(self) -> UUID:
+        return self.round.id
+
+    def subject(self) -> str:
+        return f"rounds/{self.round.id}"
+
+
 EVENTS: tuple[type[Event], ...] = (
     MatchProposed,
     MatchInterestExpressed,
@@ -176,4 +205,5 @@ EVENTS: tuple[type[Event], ...] = (
     FacilitatorInvited,
     FacilitatorJoined,
     FacilitatorDeclined,
+    RoundCompleted,
 )

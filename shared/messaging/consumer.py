@@ -7,7 +7,6 @@ record that cannot be handled is found by replaying its slice one by one, and bu
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.data.database import is_passing
-from shared.messaging.kafka import cluster_id, stop_bounded
+from shared.messaging.kafka import admin, stop_bounded
+from shared.messaging.logs import Log, change_of, find_logs
+from shared.messaging.patience import backoff, wait
 from shared.messaging.subscription import START_SECONDS, started
 from shared.ops.faults import Fault
 
@@ -36,7 +37,7 @@ COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
 DEAD_LETTER_STREAK = 20
 WATCHDOG_SECONDS = 60.0
-BACKOFF_SECONDS = (0.2, 10.0)
+LOOK_SECONDS = 5.0
 
 
 class MustRebuild(Exception):  # noqa: N818
@@ -69,7 +70,8 @@ class Consumer:
     limit_fault: Fault = field(default_factory=lambda: Fault("consumer-dead-letters"))
     lag: int | None = None
     _lanes: dict[TopicPartition, _Lane] = field(default_factory=dict)
-    _cluster: str = ""
+    _logs: dict[str, Log] = field(default_factory=dict)
+    _looked_at: float = 0.0
     _unpositioned: bool = False
     _assignments: int = 0
     _committed_at: float = 0.0
@@ -100,12 +102,14 @@ class Consumer:
                 if consumer is not None:
                     await stop_bounded(consumer)
             self._attempt += 1
-            await _wait(stop, _backoff(self._attempt))
+            await wait(stop, backoff(self._attempt))
 
     async def _started(self) -> AIOKafkaConsumer:
         # a topic made after the subscription would be met only at the next metadata refresh
         await self.ensure_topics()
-        self._cluster = await cluster_id(self.bootstrap)
+        topics = [self.prefix + topic for topic in self.delivery.handlers.topics]
+        async with admin(self.bootstrap) as client:
+            self._logs = await find_logs(client._client, topics)  # noqa: SLF001 (the version is pinned)
         self._lanes.clear()
         self._offsets.clear()
         self._committed = {}
@@ -114,7 +118,7 @@ class Consumer:
             self.bootstrap,
             group=self.prefix + self.group,
             slot=self.slot,
-            topics=[self.prefix + topic for topic in self.delivery.handlers.topics],
+            logs=self._logs,
             assigned=self._position,
             revoked=self._forget,
         )
@@ -122,7 +126,7 @@ class Consumer:
     async def _position(self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
         """Seeks each assigned partition to where the database says; called on every assignment."""
         try:
-            known = await self.delivery.positions(self._cluster)
+            known = await self.delivery.positions({topic: each.id for topic, each in self._logs.items()})
             async with asyncio.timeout(START_SECONDS):
                 first = await consumer.beginning_offsets(list(assigned))
         except Exception as error:  # noqa: BLE001 (the listener must not raise: aiokafka would read on from Kafka's own offsets)
@@ -160,6 +164,7 @@ class Consumer:
             self._measure(consumer)
             self._watch(consumer, advanced=bool(polled))
             await self._commit(consumer)
+            await self._look(consumer)
 
     async def _work_off(
         self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record], assignments: int
@@ -188,7 +193,7 @@ class Consumer:
         consumer.seek(tp, records[done].offset)
         consumer.pause(tp)
         lane.failures += 1
-        lane.resume_at = asyncio.get_running_loop().time() + _backoff(lane.failures)
+        lane.resume_at = asyncio.get_running_loop().time() + backoff(lane.failures)
         return False
 
     async def _slice(self, tp: TopicPartition, records: Sequence[Record], lane: _Lane) -> int:
@@ -216,7 +221,7 @@ class Consumer:
         return len(records)
 
     async def _handle(self, tp: TopicPartition, records: Sequence[Record]) -> None:
-        self._offsets[tp] = await self.delivery.handle(self._cluster, tp, records)
+        self._offsets[tp] = await self.delivery.handle(self._logs[tp.topic].id, tp, records)
 
     async def _bury(self, tp: TopicPartition, record: Record, error: Exception, lane: _Lane) -> bool:
         """Whether the record is now a dead letter; False when the budget of its partition is used up."""
@@ -227,7 +232,7 @@ class Consumer:
                 f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200]
             )
             return False
-        self._offsets[tp] = await self.delivery.bury(self._cluster, tp, record, error)
+        self._offsets[tp] = await self.delivery.bury(self._logs[tp.topic].id, tp, record, error)
         self._streaks[tp] = self._streaks.get(tp, 0) + 1
         return True
 
@@ -247,6 +252,15 @@ class Consumer:
         elif now - self._advanced_at > WATCHDOG_SECONDS:
             self.rebuilds_without_progress += 1
             raise MustRebuild(f"{self.lag} records wait, none came for {WATCHDOG_SECONDS:g} s")
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        """Raises `MustRebuild` when a topic is another log by now, or has more partitions than were shared out."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        if change := await change_of(consumer._client, self._logs):  # noqa: SLF001 (the version is pinned)
+            raise MustRebuild(change)
 
     def _passing(self, error: Exception) -> None:
         if self.limit_fault.since is None:
@@ -275,16 +289,3 @@ class Consumer:
         async with asyncio.timeout(COMMIT_SECONDS):
             await consumer.commit(offsets)
         self._committed = offsets
-
-
-def _backoff(failures: int) -> float:
-    low, high = BACKOFF_SECONDS
-    return float(min(high, low * 2 ** min(failures, 10))) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

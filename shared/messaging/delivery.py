@@ -13,10 +13,11 @@ import structlog
 
 from shared.messaging import inbox
 from shared.messaging.envelope import CloudEvent
+from shared.ops.failpoints import reach
 from shared.ops.telemetry import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aiokafka import TopicPartition
     from opentelemetry.trace import Tracer
@@ -34,7 +35,7 @@ Record = Any  # aiokafka's ConsumerRecord[bytes, bytes]
 
 @dataclass(frozen=True)
 class Delivery:
-    """Delivers to the handlers of one service; positions count for one Kafka cluster, by its id."""
+    """Delivers to the handlers of one service; a position counts for one log, not for a name."""
 
     handlers: Handlers
     tables: InboxTables
@@ -43,12 +44,12 @@ class Delivery:
     metrics: Metrics
     tracer: Tracer
 
-    async def positions(self, cluster: str) -> dict[tuple[str, int], int]:
-        """(topic, partition) -> the offset to read on from."""
+    async def positions(self, logs: Mapping[str, str]) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> the offset to read on from, in these logs by topic."""
         async with self.session() as session:
-            return await inbox.positions(session, self.tables, cluster)
+            return await inbox.positions(session, self.tables, logs)
 
-    async def handle(self, cluster: str, tp: TopicPartition, records: Sequence[Record]) -> int:
+    async def handle(self, log_id: str, tp: TopicPartition, records: Sequence[Record]) -> int:
         """All records or none, effects in offset order; the offset behind them. Raises what a handler raises."""
         read = [(event, self.handlers.read(event)) for event in map(_event, records)]
         works: list[Tx] = []
@@ -59,19 +60,21 @@ class Delivery:
                 if found is not None and (event.source, event.id) in fresh:
                     fresh.discard((event.source, event.id))
                     works.append(await self._effect(session, event, *found))
-            behind = await self._move(session, cluster, tp, records[-1])
+            behind = await self._move(session, log_id, tp, records[-1])
+            reach("consumer.handled")
             await session.commit()
+        reach("consumer.committed")
         self._count(handled=len(works), skipped=len(records) - len(wanted), repeated=len(wanted) - len(works))
         for tx in works:
             tx.committed()
         return behind
 
-    async def bury(self, cluster: str, tp: TopicPartition, record: Record, error: Exception) -> int:
+    async def bury(self, log_id: str, tp: TopicPartition, record: Record, error: Exception) -> int:
         """The record becomes a dead letter; the offset behind it."""
         log.error("dead_letter", topic=tp.topic, partition=tp.partition, offset=record.offset, error=repr(error)[:500])
         async with self.session() as session:
-            await inbox.bury(session, self.tables, cluster, record, repr(error), self.transactions.clock.real())
-            behind = await self._move(session, cluster, tp, record)
+            await inbox.bury(session, self.tables, log_id, record, repr(error), self.transactions.clock.real())
+            behind = await self._move(session, log_id, tp, record)
             await session.commit()
         self._count(dead_letter=1)
         return behind
@@ -83,9 +86,9 @@ class Delivery:
             await tx.flush()
         return tx
 
-    async def _move(self, session: AsyncSession, cluster: str, tp: TopicPartition, last: Record) -> int:
+    async def _move(self, session: AsyncSession, log_id: str, tp: TopicPartition, last: Record) -> int:
         behind = int(last.offset) + 1
-        await inbox.save_position(session, self.tables, cluster, tp.topic, tp.partition, behind)
+        await inbox.save_position(session, self.tables, log_id, tp.topic, tp.partition, behind)
         return behind
 
     def _count(self, **outcomes: int) -> None:

@@ -23,11 +23,12 @@ from sqlalchemy import (
     func,
     select,
     text,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -59,6 +60,7 @@ def inbox_tables(metadata: MetaData) -> InboxTables:
     positions = Table(
         "consumer_positions",
         metadata,
+        # which log: `<cluster>/<topic id>`
         Column("cluster", Text, nullable=False),
         Column("topic", Text, nullable=False),
         Column("partition", Integer, nullable=False),
@@ -102,28 +104,30 @@ async def take(
 
 
 async def save_position(
-    session: AsyncSession, tables: InboxTables, cluster: str, topic: str, partition: int, next_offset: int
+    session: AsyncSession, tables: InboxTables, log_id: str, topic: str, partition: int, next_offset: int
 ) -> None:
     """Where to read on, in the transaction of the effects."""
-    where = {"cluster": cluster, "topic": topic, "partition": partition}
+    where = {"cluster": log_id, "topic": topic, "partition": partition}
     row = insert(tables.positions).values(**where, next_offset=next_offset)
     await session.execute(row.on_conflict_do_update(index_elements=list(where), set_={"next_offset": next_offset}))
 
 
-async def positions(session: AsyncSession, tables: InboxTables, cluster: str) -> dict[tuple[str, int], int]:
-    """(topic, partition) -> next offset, as of this cluster; another cluster's log is read from its start."""
+async def positions(session: AsyncSession, tables: InboxTables, logs: Mapping[str, str]) -> dict[tuple[str, int], int]:
+    """(topic, partition) -> next offset in the log that the topic is now; any other is read from its start."""
     t = tables.positions
-    rows = await session.execute(select(t.c.topic, t.c.partition, t.c.next_offset).where(t.c.cluster == cluster))
+    rows = await session.execute(
+        select(t.c.topic, t.c.partition, t.c.next_offset).where(tuple_(t.c.topic, t.c.cluster).in_(logs.items()))
+    )
     return {(row.topic, row.partition): row.next_offset for row in rows}
 
 
-async def bury(session: AsyncSession, tables: InboxTables, cluster: str, record: Any, error: str, at: datetime) -> None:  # noqa: ANN401
+async def bury(session: AsyncSession, tables: InboxTables, log_id: str, record: Any, error: str, at: datetime) -> None:  # noqa: ANN401
     """Keeps a record that cannot be handled, with its original bytes; the same record is kept once."""
     headers = [[_storable(name.encode()), _storable(raw)] for name, raw in record.headers]
     await session.execute(
         insert(tables.dead_letters)
         .values(
-            cluster=cluster,
+            cluster=log_id,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,

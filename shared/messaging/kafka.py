@@ -119,13 +119,6 @@ async def _greet(address: str) -> None:
         writer.close()
 
 
-async def cluster_id(bootstrap: str) -> str:
-    """The id of the cluster behind this address; raises KafkaError or TimeoutError."""
-    async with admin(bootstrap) as client:
-        described = await client.describe_cluster()
-        return str(described["cluster_id"])
-
-
 @contextlib.asynccontextmanager
 async def admin(bootstrap: str) -> Any:  # noqa: ANN401
     """A started admin client, bounded on both ends."""

@@ -53,7 +53,7 @@ _APPEND = text("""
 
 
 def outbox_tables(metadata: MetaData) -> Table:
-    """`outbox`, `sequences` and `epoch` of one service; returns `outbox`."""
+    """`outbox`, `sequences`, `epoch` and `published_log` of one service; returns `outbox`."""
     Table(
         "sequences",
         metadata,
@@ -64,6 +64,7 @@ def outbox_tables(metadata: MetaData) -> Table:
     )
     # one row; goes up when the database was restored from a backup, so that others accept later events
     Table("epoch", metadata, Column("epoch", Integer, primary_key=True))
+    Table("published_log", metadata, Column("topic", Text, primary_key=True), Column("log", Text, nullable=False))
     table = Table(
         "outbox",
         metadata,

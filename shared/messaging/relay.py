@@ -17,13 +17,16 @@ from aiokafka.errors import KafkaError
 
 from shared.data.database import direct_connection, is_passing
 from shared.messaging.kafka import close_hard, partition_of, stop_bounded
+from shared.messaging.published import PublishedLogs
+from shared.ops.failpoints import reach
 from shared.ops.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     import asyncpg
 
+    from shared.messaging.envelope import CloudEvent
     from shared.messaging.outbox import Source
     from shared.ops.telemetry import Metrics
 
@@ -34,6 +37,8 @@ BATCH_BYTES = 131_072
 SLICE_SECONDS = 8.0
 LOOK_BACK_SLICES = 16
 IDLE_SECONDS = (0.025, 1.0)
+LOOK_SECONDS = 10.0
+MOST_BYTES = BATCH_BYTES * 4 - 4096
 LEADER_LOCK = 7_236_912  # of relay and scheduler; each service has a database of its own
 
 _UNSENT = """
@@ -43,6 +48,11 @@ _UNSENT = """
 _MARK = "update outbox set published_at = now() where id = any($1::bigint[])"
 
 Row = Any  # asyncpg.Record
+
+
+def _append(batch: Any, event: CloudEvent) -> bool:  # noqa: ANN401 (aiokafka's BatchBuilder)
+    key = event.partitionkey.encode()
+    return batch.append(key=key, value=event.data, timestamp=None, headers=event.headers()) is not None
 
 
 class Relay:
@@ -58,15 +68,19 @@ class Relay:
         partitions: Mapping[str, int],
         ensure_topics: Callable[[], Awaitable[object]],
         metrics: Metrics,
+        publishes: Collection[str],
     ) -> None:
         self._url, self._bootstrap, self._source = database_url, bootstrap, source
         self._prefix, self._partitions, self._ensure_topics = prefix, partitions, ensure_topics
         self._metrics = metrics
+        self._logs = PublishedLogs(publishes, prefix)
+        self._blocked: dict[tuple[str, str], str] = {}
         self._producer: AIOKafkaProducer | None = None
         self._woken = asyncio.Event()
         self.leading = asyncio.Event()
         self.kafka_fault = Fault("relay-kafka")
         self.database_fault = Fault("relay")
+        self.row_fault = Fault("outbox-row")
 
     def wake(self) -> None:
         """A transaction with events has committed in this process."""
@@ -98,89 +112,143 @@ class Relay:
         await self._publish_until(connection, stop)
 
     async def _publish_until(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
-        idle = IDLE_SECONDS[0]
+        idle, look_at = IDLE_SECONDS[0], 0.0
         while not stop.is_set():
             self._woken.clear()
             if await self._publish_backlog(connection, stop):
                 idle = IDLE_SECONDS[0]
                 continue
+            now = asyncio.get_running_loop().time()
+            if now > look_at:  # also when nothing is written, or what was lost would stay lost until then
+                look_at = now + LOOK_SECONDS
+                if not await self._same_logs(connection):
+                    continue
             await self._pause(idle, stop)
             idle = min(idle * 2, IDLE_SECONDS[1])
 
     async def _publish_backlog(self, connection: asyncpg.Connection, stop: asyncio.Event) -> int:
         """Slices from the oldest unsent row on; reads the next slice while Kafka acknowledges this one."""
         done = 0
+        self._blocked.clear()
         rows = await connection.fetch(_UNSENT, 0, SLICE_ROWS)
+        if rows and not await self._same_logs(connection):
+            await self._pause(0.5, stop)
+            return 0
         for _ in range(LOOK_BACK_SLICES):
             if not rows or stop.is_set():
                 break
-            sending = asyncio.create_task(self._send(rows))
+            reach("relay.read")
+            parts = self._split(rows)
+            sending = asyncio.create_task(self._send(parts))
             try:
                 # a lower id that commits later belongs to another key and is met when we look back to zero
                 ahead = await connection.fetch(_UNSENT, rows[-1]["id"], SLICE_ROWS) if len(rows) == SLICE_ROWS else []
             finally:
                 acknowledged = await sending
-            if acknowledged:
-                await connection.execute(_MARK, acknowledged)
-                self._metrics.relayed.inc(len(acknowledged))
-                done += len(acknowledged)
-            if len(acknowledged) < len(rows):
+            done += await self._mark(connection, acknowledged)
+            if len(acknowledged) < sum(map(len, parts.values())):
                 await self._pause(0.5, stop)
                 break
             rows = ahead
+        self._say_blocked()
         return done
 
-    async def _send(self, rows: Sequence[Row]) -> list[int]:
+    async def _mark(self, connection: asyncpg.Connection, acknowledged: list[int]) -> int:
+        """How many rows were marked: none when their log may be gone already, then they are sent again."""
+        if not acknowledged or not await self._same_logs(connection):
+            return 0
+        reach("relay.acknowledged")
+        await connection.execute(_MARK, acknowledged)
+        reach("relay.marked")
+        self._metrics.relayed.inc(len(acknowledged))
+        return len(acknowledged)
+
+    async def _same_logs(self, connection: asyncpg.Connection) -> bool:
+        """Whether Kafka answers and is the one that was published to before."""
+        try:
+            async with asyncio.timeout(SLICE_SECONDS):
+                producer = await self._connected()
+            changed = await self._logs.are_new(connection, producer.client)
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self._failed(error)
+            return False
+        self.kafka_fault.clear()
+        return not changed
+
+    async def _send(self, parts: dict[tuple[str, int], list[tuple[Row, CloudEvent]]]) -> list[int]:
         """Ids of the rows that Kafka acknowledged; after any error the producer is replaced."""
         acknowledged: list[int] = []
         try:
             async with asyncio.timeout(SLICE_SECONDS):
                 producer = await self._connected()
                 outcome = await asyncio.gather(
-                    *(self._send_partition(producer, tp, part, acknowledged) for tp, part in self._split(rows).items()),
+                    *(self._send_partition(producer, tp, part, acknowledged) for tp, part in parts.items()),
                     return_exceptions=True,
                 )
             failures = [result for result in outcome if isinstance(result, BaseException)]
         except (KafkaError, TimeoutError, OSError) as error:
             failures = [error]
         if failures:
-            self.kafka_fault.report(f"{type(failures[0]).__name__}: {failures[0]}"[:200])
-            await self._drop_producer()
+            await self._failed(failures[0])
         else:
             self.kafka_fault.clear()
         return sorted(acknowledged)
 
-    def _split(self, rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
-        parts: dict[tuple[str, int], list[Row]] = {}
+    async def _failed(self, error: BaseException) -> None:
+        self.kafka_fault.report(f"{type(error).__name__}: {error}"[:200])
+        await self._drop_producer()
+
+    def _split(self, rows: Sequence[Row]) -> dict[tuple[str, int], list[tuple[Row, CloudEvent]]]:
+        """What can be sent, by partition. A row that can never be holds up its own key alone."""
+        parts: dict[tuple[str, int], list[tuple[Row, CloudEvent]]] = {}
         for row in rows:
-            # the declared number, so that a key stays where it is when an operator adds partitions
-            partition = partition_of(row["key"].encode(), self._partitions[row["topic"]])
-            parts.setdefault((self._prefix + row["topic"], partition), []).append(row)
+            key = (row["topic"], row["key"])
+            if key in self._blocked:
+                continue
+            try:
+                event = self._source.cloud_event(row)
+                self._refuse_oversized(event)
+                # the declared number, so that a key stays where it is when an operator adds partitions
+                partition = partition_of(row["key"].encode(), self._partitions[row["topic"]])
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self._blocked[key] = f"row {row['id']} ({row['type']}) cannot be sent: {type(error).__name__} {error}"
+                continue
+            parts.setdefault((self._prefix + row["topic"], partition), []).append((row, event))
         return parts
 
+    @staticmethod
+    def _refuse_oversized(event: CloudEvent) -> None:
+        size = len(event.data) + sum(len(name) + len(value) for name, value in event.headers())
+        if size > MOST_BYTES:
+            raise ValueError(f"{size} bytes")
+
+    def _say_blocked(self) -> None:
+        if self._blocked:
+            self.row_fault.report(f"{len(self._blocked)} keys wait: {next(iter(self._blocked.values()))}"[:200])
+        else:
+            self.row_fault.clear()
+
     async def _send_partition(
-        self, producer: AIOKafkaProducer, tp: tuple[str, int], rows: Sequence[Row], acknowledged: list[int]
+        self,
+        producer: AIOKafkaProducer,
+        tp: tuple[str, int],
+        part: Sequence[tuple[Row, CloudEvent]],
+        acknowledged: list[int],
     ) -> None:
         """Batches in id order; the first failure ends it, so later rows of the same key wait."""
         batch = producer.create_batch()
         ids: list[int] = []
-        for row in rows:
-            if not self._append(batch, row):
+        for row, event in part:
+            if not _append(batch, event):
                 await (await producer.send_batch(batch, tp[0], partition=tp[1]))
                 acknowledged += ids
                 batch, ids = producer.create_batch(), []
-                if not self._append(batch, row):
+                if not _append(batch, event):
                     msg = f"outbox row {row['id']} is larger than a batch"
                     raise ValueError(msg)
             ids.append(row["id"])
         await (await producer.send_batch(batch, tp[0], partition=tp[1]))
         acknowledged += ids
-
-    def _append(self, batch: Any, row: Row) -> bool:  # noqa: ANN401 (aiokafka's BatchBuilder)
-        event = self._source.cloud_event(row)
-        return (
-            batch.append(key=row["key"].encode(), value=event.data, timestamp=None, headers=event.headers()) is not None
-        )
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -199,6 +267,8 @@ class Relay:
             except BaseException:
                 await close_hard(producer)
                 raise
+            # no second attempt of its own (private name: the version is pinned): it would not notice a new log
+            producer._message_accumulator._batch_ttl = 0  # noqa: SLF001
             self._producer = producer
         return self._producer
 

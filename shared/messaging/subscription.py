@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from shared.messaging.kafka import stop_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from shared.messaging.logs import Log
 
     Assigned = Callable[[AIOKafkaConsumer, Sequence[TopicPartition]], Awaitable[None]]
     Revoked = Callable[[Sequence[TopicPartition]], None]
@@ -18,12 +23,13 @@ if TYPE_CHECKING:
 START_SECONDS = 20.0
 BUFFER_SECONDS = 60.0  # longer than any slice
 LOOK_SECONDS = 1.0
+MOST_POLL_MS = 300_000
 
 
 async def started(
-    bootstrap: str, *, group: str, slot: str, topics: Sequence[str], assigned: Assigned, revoked: Revoked
+    bootstrap: str, *, group: str, slot: str, logs: Mapping[str, Log], assigned: Assigned, revoked: Revoked
 ) -> AIOKafkaConsumer:
-    """A client that reads these topics; raises KafkaError or TimeoutError, with nothing left behind.
+    """A client that reads the topics of `logs`; raises KafkaError or TimeoutError, with nothing left behind.
 
     Records may be read before `assigned`, which seeks the positions, has been called and has returned.
     """
@@ -31,14 +37,16 @@ async def started(
         bootstrap_servers=bootstrap,
         group_id=group,
         group_instance_id=f"{group}-{slot}",  # a restarted member waits 0.1 s, not a session
+        partition_assignment_strategy=[_assignor(logs), RoundRobinPartitionAssignor],
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=45_000,
         heartbeat_interval_ms=10_000,
+        max_poll_interval_ms=MOST_POLL_MS,
         metadata_max_age_ms=30_000,
         fetch_max_wait_ms=5_000,  # an idle broker is asked every five seconds; new records come at once
     )
-    client.subscribe(topics, listener=_Listener(client, assigned, revoked))
+    client.subscribe(sorted(logs), listener=_Listener(client, assigned, revoked))
     try:
         async with asyncio.timeout(START_SECONDS):
             await client.start()
@@ -47,6 +55,17 @@ async def started(
         raise
     _tune(client)
     return client
+
+
+def _assignor(logs: Mapping[str, Log]) -> type[RoundRobinPartitionAssignor]:
+    """Shares out the partitions in turn; its name says between which logs and partitions.
+
+    A static member that comes back gets its old share without a new round, also when that was made while a topic did
+    not exist; unless the protocol that the group agrees on is another one by then, and its name is all that counts.
+    """
+    between = json.dumps({topic: [each.id, each.partitions] for topic, each in sorted(logs.items())})
+    digest = hashlib.sha256(between.encode()).hexdigest()[:16]
+    return type("Marked", (RoundRobinPartitionAssignor,), {"name": f"roundrobin-{digest}"})
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types

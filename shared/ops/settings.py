@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -19,6 +19,8 @@ from pydantic_settings import (
     SecretsSettingsSource,
     SettingsConfigDict,
 )
+
+from shared.ops import failpoints
 
 SECRETS = Path("/run/secrets")
 LOOPBACK = "127.0.0.1"
@@ -61,6 +63,7 @@ class ServiceSettings(BaseSettings):
         0, ge=0, description="Requests per token subject; 0 is off, the default in embedded mode"
     )
     time_offset_seconds: float = Field(0, description="Shifts business time; embedded mode only")
+    failpoints: str = Field("", description="Where this process dies or fails, for tests; embedded mode only")
     token_ttl_seconds: int = Field(
         900, ge=1, le=900, description="Life of an access token; shorter only in embedded mode"
     )
@@ -89,6 +92,19 @@ class ServiceSettings(BaseSettings):
             address = user.netloc.replace("@", f":{quote(password, safe='')}@", 1)
             values["database_url"] = user._replace(netloc=address).geturl()
         return values
+
+    @field_validator("failpoints")
+    @classmethod
+    def _known_failpoints(cls, spec: str) -> str:
+        failpoints.parse(spec)
+        return spec
+
+    @model_validator(mode="after")
+    def _only_embedded_may_fail_on_purpose(self) -> Self:
+        if self.failpoints and not self.embedded:
+            msg = "failpoints are for embedded mode only"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _only_embedded_may_bend_time(self) -> Self:

@@ -1,7 +1,8 @@
 """The story that all examples tell: LIDI (ETH) seeks, CLRI (IND) provides, and they twin two leather institutes.
 
-A value stands under `<member>`, `<Model>.<member>`, `<operation>.<member>` (request), `<operation>.answer.<member>`
-or, for a whole body, `<Model>`, `<operation>`, `<operation>.answer`; see `shared.contracting.examples`.
+A value stands under `<member>`, `<Model>.<member>`, `<operation>.<member>` (request), `<operation>.answer.<member>`,
+`path.<parameter>` and `<Event>.status`; that of a whole body under `<Model>`, `<operation>`, `<operation>.answer`.
+Who reads it: `shared.contracting.examples`.
 """
 
 from __future__ import annotations
@@ -621,6 +622,20 @@ _STATUSES = {
     "waived": "MilestoneWaived",
     "enabled": "WebhookTest",
 }
+_PATHS = {
+    "agreement_id": AGREEMENT,
+    "centre_id": CENTRE,
+    "code": "BGD",
+    "contribution_id": CONTRIBUTION,
+    "entry_id": ENTRY,
+    "key_id": KEY,
+    "milestone_id": MILESTONE,
+    "replication_id": REPLICATION,
+    "report_id": REPORT,
+    "verification_id": VERIFICATION,
+    "webhook_id": WEBHOOK,
+}
+
 EXAMPLES: dict[str, Any] = {
     **_COMMON,
     **_REGISTRY,
@@ -628,6 +643,7 @@ EXAMPLES: dict[str, Any] = {
     **{f"{scope}.{name}": value for scope, its in _MATCHES.items() for name, value in its.items()},
     **_PROJECTS,
     **_NOTIFICATIONS,
+    **{f"path.{name}": value for name, value in _PATHS.items()},
     **{f"{event}.status": status for status, events in _STATUSES.items() for event in events.split()},
 }
 """Everything, by name."""

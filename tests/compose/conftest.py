@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.e2e.story", "tests.e2e.world", "tests.compose.containers")
-
-from tests.compose.containers import Containers  # noqa: E402 (asserts of helpers must show what they compared)
+from tests.compose.containers import Containers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

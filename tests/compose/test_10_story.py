@@ -33,7 +33,7 @@ async def test_the_story_holds_and_repeating_every_post_changes_nothing(stack: C
     print("idle, and while it is played: % of a core, MB")
     for service in PARTS:
         figures = (*idle[service], *busy[service])
-        print(f"{service:<16}" + "".join(f"{figure:>8.0f}" for figure in figures))
+        print(f"{service:<16}" + "".join(f"{figure:>8.1f}" for figure in figures))
 
 
 async def test_the_story_survives_kill_9_of_every_part(stack: Containers) -> None:

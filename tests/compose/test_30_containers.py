@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.support.system import ROOT, SERVICES
+from tests.compose.containers import Killed
+from tests.support.system import ROOT, SERVICES, START_SECONDS
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.compose.containers import Containers
 
 MIGRATIONS = tuple(f"migrate-{service}" for service in SERVICES)
@@ -96,7 +104,7 @@ def test_metrics_are_not_on_the_published_port(stack: Containers, service: str) 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("once", [*MIGRATIONS, "topics"])
+@pytest.mark.parametrize("once", ["databases", *MIGRATIONS, "topics"])
 def test_one_shots_have_done_their_work(stack: Containers, once: str) -> None:
     state = stack.inspect(once)["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", 0)
@@ -104,7 +112,7 @@ def test_one_shots_have_done_their_work(stack: Containers, once: str) -> None:
 
 def test_no_secret_stands_in_an_environment_a_label_or_a_log(stack: Containers) -> None:
     names = stack.compose("ps", "--all", "--quiet").split()
-    assert len(names) == len(SERVICES) + len(MIGRATIONS) + 3
+    assert len(names) == len(SERVICES) + len(MIGRATIONS) + 4
     stack.holds_no_secret(stack.docker("inspect", *names))
     logs = stack.logs()
     assert len(logs.splitlines()) > 100
@@ -129,26 +137,55 @@ http.server.HTTPServer(("127.0.0.1", 8001), Stuck).serve_forever()
 """
 
 
-@pytest.mark.asyncio(loop_scope="session")
-async def test_the_health_check_ends_a_process_that_says_it_is_stuck(stack: Containers) -> None:
-    """Docker starts nothing again that is merely unhealthy."""
-    words = (
-        "--init",
-        "--read-only",
-        "--cap-drop",
-        "ALL",
-        "--entrypoint",
-        "python",
-        "bandung-registry:test",
-        "-c",
-        STUCK,
-    )
-    name = stack.docker("run", "--detach", *words).strip()
+HANGS = """
+import socket, time
+listener = socket.create_server(("127.0.0.1", 8001))
+time.sleep(600)
+"""
+
+
+@contextmanager
+def in_a_container(stack: Containers, program: str) -> Iterator[str]:
+    """The name of a container like a service's that runs this program."""
+    held = ("--init", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")  # noqa: S108 (a folder of the container)
+    image = f"bandung-registry:{stack.env['BANDUNG_VERSION']}"
+    name = stack.docker("run", "--detach", *held, "--entrypoint", "python", image, "-c", program).strip()
     try:
-        await eventually(lambda: probed(stack, name))
-        assert stack.docker("inspect", "-f", "{{.State.ExitCode}}", name).strip() == "143"
+        yield name
     finally:
         stack.docker("rm", "--force", name)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(("program", "code"), [(STUCK, "143"), (HANGS, "137")], ids=["says so", "hangs"])
+async def test_the_health_check_ends_a_process_that_only_a_restart_helps(
+    stack: Containers, program: str, code: str
+) -> None:
+    """Docker starts nothing again that is merely unhealthy."""
+    with in_a_container(stack, program) as name:
+        await eventually(lambda: probed(stack, name))
+        assert stack.docker("inspect", "-f", "{{.State.ExitCode}}", name).strip() == code
+
+
+def test_the_health_check_leaves_a_process_alone_that_does_not_listen_yet(stack: Containers) -> None:
+    with in_a_container(stack, "import time; time.sleep(600)") as name:
+        assert [probed(stack, name) for _ in range(5)] == [False] * 5
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_service_that_hangs_is_started_again(stack: Containers) -> None:
+    before = stack.inspect("matching")
+    init = int(before["State"]["Pid"])
+    os.kill(child(init), signal.SIGSTOP)
+    hung = Killed("matching", init, before["RestartCount"], before["State"]["StartedAt"], time.monotonic())
+    await stack.restarted(hung)
+    await eventually(lambda: stack.is_ready("matching"), START_SECONDS)
+
+
+def child(init: int) -> int:
+    """The one process that a container's init has started, by its pid on this host."""
+    [pid] = Path(f"/proc/{init}/task/{init}/children").read_text().split()
+    return int(pid)
 
 
 def probed(stack: Containers, name: str) -> bool:

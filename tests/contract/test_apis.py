@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.contracting import files, release
-from shared.contracting.structure import flat, follow
+from shared.contracting.shapes import flat, follow
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -102,6 +102,8 @@ def _lower_limit(api: Json) -> None:
 
 
 REGISTRY, NOTIFICATIONS = "openapi/registry.json", "openapi/notifications.json"
+PARTNERS = "asyncapi/partners.json"
+PROBLEM = "/components/schemas/Problem"
 NEEDS, NEED_OUT, NEED_IN = "/paths/~1needs", "/components/schemas/NeedOut", "/components/schemas/NeedIn"
 
 API_BREAKS: list[tuple[str, Edit, list[tuple[str, str]]]] = [
@@ -167,6 +169,63 @@ API_BREAKS: list[tuple[str, Edit, list[tuple[str, str]]]] = [
         lambda a: model(a, "CountryOut")["properties"].update(code={"type": "integer"}),
         [("retyped", "/components/schemas/CountryOut/properties/code")],
     ),
+    ("body", _drop(post_needs, "requestBody"), [("removed", f"{NEEDS}/post/requestBody")]),
+    ("one way to sign in", _put(post_needs, security=[{"bearer": []}]), [("narrowed", f"{NEEDS}/post/security")]),
+    (
+        "both ways at once",
+        _put(post_needs, security=[{"bearer": [], "apiKey": []}]),
+        [("narrowed", f"{NEEDS}/post/security")],
+    ),
+    (
+        "scope",
+        _put(post_needs, security=[{"bearer": ["needs"]}, {"apiKey": ["needs"]}]),
+        [("narrowed", f"{NEEDS}/post/security")],
+    ),
+    (
+        "scheme of tokens",
+        _put(lambda a: a["components"]["securitySchemes"]["bearer"], scheme="basic"),
+        [("retyped", "/components/securitySchemes/bearer/scheme")],
+    ),
+    (
+        "place of tokens",
+        _put(lambda a: a["components"]["securitySchemes"]["apiKey"]["flows"]["clientCredentials"], tokenUrl="/other"),
+        [("moved", "/components/securitySchemes/apiKey/flows/clientCredentials/tokenUrl")],
+    ),
+    (
+        "scheme gone",
+        _drop(lambda a: a["components"]["securitySchemes"], "apiKey"),
+        [("removed", "/components/securitySchemes/apiKey")],
+    ),
+    (
+        "version is a number",
+        _put(lambda a: a["components"]["headers"]["ETag"], schema={"type": "integer"}),
+        [("retyped", "/components/headers/ETag/schema")],
+    ),
+    (
+        "wait is a date",
+        _put(lambda a: a["components"]["headers"]["Retry-After"], schema={"type": "string", "format": "date-time"}),
+        [("retyped", "/components/headers/Retry-After/schema")],
+    ),
+    (
+        "problem's member",
+        _drop(lambda a: model(a, "Problem")["properties"], "detail"),
+        [("removed", f"{PROBLEM}/properties/detail")],
+    ),
+    (
+        "problem's type",
+        _put(lambda a: model(a, "Problem")["properties"], status={"type": "string"}),
+        [("retyped", f"{PROBLEM}/properties/status")],
+    ),
+    (
+        "problem's promise",
+        lambda a: model(a, "Problem")["required"].remove("errors"),
+        [("not_guaranteed", f"{PROBLEM}/properties/errors")],
+    ),
+    (
+        "problem's fault",
+        _drop(lambda a: model(a, "ProblemError")["properties"], "pointer"),
+        [("removed", "/components/schemas/ProblemError/properties/pointer")],
+    ),
 ]
 
 
@@ -182,6 +241,15 @@ def test_a_code_that_many_operations_share_is_missed_at_each(present: Json) -> N
     found = breaks(present, _in_registry(_without_code))
     assert (REGISTRY, "error_code_removed", f"{NEEDS}/post/responses/422") in found
     assert {kind for _, kind, _ in found} == {"error_code_removed"}
+
+
+def test_problems_in_another_media_type_are_missed_at_each(present: Json) -> None:
+    def edit(api: Json) -> None:
+        content = follow(api, post_needs(api)["responses"]["422"]["$ref"])["content"]
+        content["application/json"] = content.pop("application/problem+json")
+
+    found = breaks(present, _in_registry(edit))
+    assert (REGISTRY, "removed", f"{NEEDS}/post/responses/422/content/application~1problem+json") in found
 
 
 def test_a_changed_limit_tells_of_its_bound_and_of_its_default(present: Json) -> None:
@@ -200,10 +268,14 @@ def test_what_is_added_breaks_nobody(present: Json) -> None:
         model(api, "NeedOut")["required"].append("colour")
         model(api, "NeedIn")["properties"]["colour"] = {"type": "string", "default": "red"}
         post_needs(api)["x-roles"].append("reader")
+        post_needs(api)["security"].append({"mutualTLS": []})
+        model(api, "Problem")["properties"]["hint"] = {"type": "string"}
         post_needs(api)["responses"]["402"] = {"$ref": "#/components/responses/403.forbidden"}
         whole["events"]["NeedPosted.v2"] = whole["events"]["NeedPosted.v1"]
         model(whole, "NeedState")["properties"]["colour"] = {"type": "string", "default": "red"}
         whole["samples"]["NeedPosted.v1/003.json"] = "00"
+        whole["message"]["headers"]["properties"]["ce_colour"] = {"type": "string"}
+        whole["topics"]["registry.reviews"]["config"]["retention.ms"] = "-1"
 
     assert breaks(present, edit) == []
 
@@ -218,6 +290,46 @@ def test_data_of_a_webhook_are_answers(present: Json) -> None:
     assert found == [(NOTIFICATIONS, "removed", "/components/schemas/NeedState/properties/urgency")]
 
 
+def need_posted(api: Json) -> Json:
+    found: Json = api["webhooks"]["NeedPosted"]["post"]
+    return found
+
+
+HOOK = "/webhooks/NeedPosted/post"
+WEBHOOK_BREAKS: list[tuple[str, Edit, tuple[str, str]]] = [
+    ("body", _drop(need_posted, "requestBody"), ("removed", f"{HOOK}/requestBody")),
+    (
+        "body optional",
+        _put(lambda a: need_posted(a)["requestBody"], required=False),
+        ("not_guaranteed", f"{HOOK}/requestBody"),
+    ),
+    ("header", lambda a: need_posted(a)["parameters"].pop(0), ("removed", f"{HOOK}/parameters/webhook-id")),
+    (
+        "header optional",
+        _put(lambda a: need_posted(a)["parameters"][2], required=False),
+        ("not_guaranteed", f"{HOOK}/parameters/webhook-signature"),
+    ),
+    (
+        "header retyped",
+        _put(lambda a: need_posted(a)["parameters"][1], schema={"type": "integer"}),
+        ("retyped", f"{HOOK}/parameters/webhook-timestamp/schema"),
+    ),
+    (
+        "fewer answers taken",
+        _put(need_posted, responses={"200": {}, "410": {}}),
+        ("narrowed", f"{HOOK}/responses/2XX"),
+    ),
+    ("for nobody", _put(need_posted, **{"x-visibility": "private"}), ("narrowed", f"{HOOK}/x-visibility")),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "wanted"), [its[1:] for its in WEBHOOK_BREAKS], ids=[its[0] for its in WEBHOOK_BREAKS]
+)
+def test_a_break_of_a_webhook_is_named(present: Json, edit: Edit, wanted: tuple[str, str]) -> None:
+    assert breaks(present, lambda whole: edit(whole["apis"]["notifications"])) == [(NOTIFICATIONS, *wanted)]
+
+
 EVENT_BREAKS: list[tuple[Edit, tuple[str, str, str]]] = [
     (_drop(lambda w: w["events"], "NeedExpired.v1"), ("schemas/NeedExpired.v1.json", "removed", "")),
     (
@@ -227,6 +339,41 @@ EVENT_BREAKS: list[tuple[Edit, tuple[str, str, str]]] = [
     (
         _put(lambda w: w["events"]["NeedExpired.v1"], visibility="parties"),
         ("schemas/NeedExpired.v1.json", "narrowed", "/visibility"),
+    ),
+    (
+        _put(lambda w: w["events"]["VerificationSubmitted.v1"], visibility="parties"),
+        ("schemas/VerificationSubmitted.v1.json", "widened", "/visibility"),
+    ),
+    (
+        _put(lambda w: w["events"]["AgreementProposed.v1"], visibility="public"),
+        ("schemas/AgreementProposed.v1.json", "widened", "/visibility"),
+    ),
+    (
+        _put(lambda w: w["events"]["NeedExpired.v1"], key=["/need/institution_id"]),
+        ("schemas/NeedExpired.v1.json", "moved", "/key"),
+    ),
+    (
+        _drop(lambda w: w["message"]["headers"]["properties"], "ce_time"),
+        (PARTNERS, "removed", "/headers/properties/ce_time"),
+    ),
+    (
+        lambda w: w["message"]["headers"]["required"].remove("ce_sequence"),
+        (PARTNERS, "not_guaranteed", "/headers/properties/ce_sequence"),
+    ),
+    (_put(lambda w: w["message"], contentType="application/avro"), (PARTNERS, "retyped", "/contentType")),
+    (_put(lambda w: w["message"], key={"type": "integer"}), (PARTNERS, "retyped", "/bindings/kafka/key")),
+    (_drop(lambda w: w["topics"], "registry.reviews"), (PARTNERS, "removed", "/channels/registry.reviews")),
+    (
+        _put(lambda w: w["topics"]["registry.needs"], partitions=12),
+        (PARTNERS, "moved", "/channels/registry.needs/partitions"),
+    ),
+    (
+        _put(lambda w: w["topics"]["registry.needs"]["config"], **{"retention.ms": "1000"}),
+        (PARTNERS, "narrowed", "/channels/registry.needs/retention.ms"),
+    ),
+    (
+        _put(lambda w: w["topics"]["registry.centres"]["config"], **{"cleanup.policy": "delete"}),
+        (PARTNERS, "narrowed", "/channels/registry.centres/cleanup.policy"),
     ),
     (
         lambda w: model(w, "NeedState")["required"].append("reason"),

@@ -79,5 +79,17 @@ def test_a_breaking_change_is_refused_until_somebody_stands_for_it(project: Path
     for command in ("check", "release"):
         rows, _ = contracts(project, command, code=1)
         assert wanted <= {(row["file"], row["what"], row["where"]) for row in rows}
+    _, said = contracts(project, "release", "--accept-breaks", code=1)
+    assert "higher version" in said
+    edit(project, "shared/__init__.py", '__version__ = "', '__version__ = "1')
+    contracts(project, "write")
     contracts(project, "release", "--accept-breaks")
     assert contracts(project, "check") == ([], "")
+
+
+def test_without_a_released_set_nothing_is_called_clean(project: Path) -> None:
+    (project / "shared/contracts/released.json").unlink()
+    command = [sys.executable, "-m", "services", "contracts", "check"]
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 1
+    assert "There is no released set" in ended.stderr

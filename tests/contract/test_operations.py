@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,13 @@ def test_it_has_a_name_a_tag_words_and_says_who_may_call(operation: Operation) -
 def test_operation_ids_are_unique(service: str) -> None:
     ids = [o.document["operationId"] for o in ALL if o.service == service]
     assert len(ids) == len(set(ids))
+
+
+@every_operation
+def test_every_path_can_be_tried_with_its_example(operation: Operation) -> None:
+    given = [p for p in operation.document.get("parameters", []) if p.get("in") == "path"]
+    assert [p["name"] for p in given] == re.findall(r"{(\w+)}", operation.path)
+    assert [fits(p["example"], p["schema"], operation.whole) for p in given] == [[]] * len(given)
 
 
 @every_operation

@@ -198,6 +198,91 @@ def test_values_of_a_map_are_looked_into() -> None:
     assert changes(old, {"type": "object", "additionalProperties": False}, ANSWER) == [("removed", "")]
 
 
+def text(**more: Any) -> dict[str, Any]:
+    return {"type": "string", **more}
+
+
+def whole(kind: str = "integer", **more: Any) -> dict[str, Any]:
+    return {"type": kind, **more}
+
+
+def array(**more: Any) -> dict[str, Any]:
+    return {"type": "array", **more}
+
+
+def kind(name: str, title: str, **members: Any) -> dict[str, Any]:
+    """An alternative that is told from others by its member `kind`."""
+    members["kind"] = {"const": name}
+    return {"type": "object", "title": title, "properties": members, "required": sorted(members)}
+
+
+def either(*some: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"anyOf": list(some), **more}
+
+
+NARROWER: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("items are limited", array(), array(items=text()), "/items"),
+    ("fewer whole numbers than there were numbers", whole(maximum=5), whole("number", maximum=4), ""),
+    ("beside alternatives", either(text(), whole()), either(text(), whole(), maxLength=5), ""),
+    ("text of anything", {}, text(), ""),
+    ("free members are limited", {"type": "object"}, {"type": "object", "additionalProperties": text()}, "/additional"),
+    ("an alternative less", either(kind("a", "A"), kind("b", "B")), kind("a", "A"), ""),
+    ("free but shorter", text(), {"maxLength": 5}, ""),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "where"), [its[1:] for its in NARROWER], ids=[its[0] for its in NARROWER])
+def test_what_fits_no_longer_is_found_whatever_the_form(old: Any, new: Any, where: str) -> None:
+    [(found, place)] = changes(old, new, REQUEST)
+    assert (found, place.startswith(where)) == ("narrowed", True)
+    assert "narrowed" in {name for name, _ in changes(old, new, EVENT)}
+    [(found, place)] = changes(new, old, ANSWER)
+    assert found == "widened"
+
+
+def test_a_required_member_without_a_schema_counts() -> None:
+    free, bound = {"type": "object"}, {"type": "object", "required": ["day"]}
+    assert changes(free, bound, REQUEST) == [("newly_required", "/properties/day")]
+    assert changes(bound, free, ANSWER) == [("not_guaranteed", "/properties/day")]
+
+
+def test_bounds_of_numbers_that_became_whole_are_compared() -> None:
+    assert changes(whole("number", maximum=5), whole(maximum=6), ANSWER) == [("widened", "")]
+
+
+SAME: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("items of anything", array(), array(items={})),
+    ("repeated items", array(), array(uniqueItems=False)),
+    ("no least length", text(), text(minLength=0)),
+    ("free members", {"type": "object"}, {"type": "object", "additionalProperties": {}}),
+    (
+        "a class renamed",
+        either(kind("a", "A", x=text()), kind("b", "B", x=whole())),
+        either(kind("b", "Other", x=whole()), kind("a", "A", x=text())),
+    ),
+    ("a class without mark renamed", either(array(title="A"), text()), either(text(title="C"), array(title="B"))),
+    ("an open list", either({"enum": ["a", "b"], "type": "string"}, text()), either({"enum": ["a"]}, text())),
+]
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize(("old", "new"), [its[1:] for its in SAME], ids=[its[0] for its in SAME])
+def test_what_says_the_same_is_clean(old: Any, new: Any, direction: Direction) -> None:
+    assert changes(old, new, direction) == changes(new, old, direction) == []
+
+
+def test_anything_has_room_for_everything() -> None:
+    assert changes(text(maxLength=3), {}, REQUEST) == []
+    assert changes({}, either(text(), {"type": "null"}), ANSWER) == []
+
+
+def test_alternatives_are_paired_by_their_mark() -> None:
+    old = either(kind("a", "A", x=text()), kind("b", "B", x=text()))
+    new = either(kind("a", "B", x=text()), kind("b", "A", x=whole()))
+    for direction in Direction:
+        assert changes(old, new, direction) == [("retyped", "/properties/x")]
+
+
 def test_a_rule_that_the_checker_does_not_know_is_not_passed_over() -> None:
     new = schema(Need)
     new["properties"]["id"]["contentEncoding"] = "base64"
@@ -233,6 +318,8 @@ _SCALARS = st.one_of(
 _VALUES = st.one_of(
     _SCALARS,
     st.builds(lambda items: {"type": "array", "items": items}, _SCALARS),
+    st.sampled_from([{}, {"type": "array"}, {"type": "number", "maximum": 6}, {"maxLength": 2}]),
+    st.builds(lambda one, other: {"anyOf": [one, other], "maxLength": 3}, _SCALARS, _SCALARS),
     st.builds(lambda one, other: {"anyOf": [one, other]}, _SCALARS, st.just({"type": "null"})),
 )
 _OBJECTS = st.builds(

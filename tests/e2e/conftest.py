@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-pytest.register_assert_rewrite("tests.e2e.story", "tests.e2e.world", "tests.e2e.routes", "tests.support.system")
-
-from tests.e2e.world import World  # noqa: E402 (asserts of helpers must show what they compared)
-from tests.support.system import LIVE, Receiver, SharedSystem, System  # noqa: E402
+from tests.e2e.world import World
+from tests.support.system import LIVE, Receiver, SharedSystem, System
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator

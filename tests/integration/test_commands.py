@@ -75,6 +75,9 @@ async def rows(home: Path, *words: str) -> list[dict[str, Any]]:
         ["dead-letters"],
         ["dead-letters", "redrive"],
         ["snapshot"],
+        ["backup"],
+        ["restore"],
+        ["restored"],
         ["contracts"],
         ["contracts", "list"],
         ["contracts", "write"],
@@ -162,3 +165,19 @@ async def test_the_catalogue_lists_every_event_with_its_schema(system: System) -
 
 async def test_an_unknown_service_is_refused_with_the_names_that_exist(system: System) -> None:
     assert "registry, matching, projects, notifications" in await bandung(system.home, "snapshot", "nothing", code=1)
+
+
+@pytest.mark.parametrize("words", [["snapshot", "nonsense"], ["outbox", "--service", "matching"]], ids=" ".join)
+async def test_a_service_s_own_command_takes_no_other_name_for_its_own(tmp_path: Path, words: list[str]) -> None:
+    """In a container there is one service: a wrong name must not be done to it."""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "services.projects", *words],
+        cwd=ROOT,
+        env=os.environ | {"BANDUNG_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == f"There is no service {words[-1]} here, only projects."

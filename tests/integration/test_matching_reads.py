@@ -11,7 +11,7 @@ import pytest_asyncio
 from services.matching.engine.policy import POLICY_1
 from services.matching.snapshot import snapshot
 from shared.events.matching import MatchEvent, MatchFormalised, MatchProposed
-from shared.events.states import Sum
+from shared.events.states import Serves, Sum
 from shared.reference.types import MoneyOrZero
 from tests.support.matching import CLOCK, World
 from tests.support.stack import running_service
@@ -95,6 +95,36 @@ async def test_a_score_is_explained_and_stays_equal_for_ever(world: World) -> No
     after = (await world.service.client.get(path, params={"recompute": "true"}, headers=world.owner(lidi))).json()
     assert after["recomputed"] == {"score": match["score"], "equal": True}
     assert {**after, "recomputed": None} == before
+
+
+async def test_whoever_expected_a_partner_is_told_why_it_is_missing(world: World) -> None:
+    lidi = await world.institution("LIDI", "ETH")
+    clri = await world.institution("CLRI", "IND")
+    good = await world.capability(clri)
+    far = await world.capability(clri, serves=Serves(all_south=False, countries=["BRA"], blocs=[]))
+    newcomer = await world.institution("Newcomer", "KEN", status="registered")
+    early = await world.capability(newcomer)
+    body = {
+        "title": "Leather", "problem": "Effluent of tanneries", "resource_kinds": ["training"], "isic": ["1511"],
+        "urgency": "low", "deadline": CLOCK.today().replace(year=CLOCK.today().year + 1).isoformat(),
+    }  # fmt: skip
+    ask = world.service.client.post
+
+    async def told() -> Json | None:
+        answer = await ask("/suggestions?include=excluded", json=body, headers=world.owner(lidi))
+        assert answer.status_code == 200, answer.text
+        found: Json = answer.json()
+        return found if len(found["excluded"]) == 2 and found["items"] else None
+
+    found: Json = await eventually(told)  # type: ignore[assignment]
+    assert [item["capability_id"] for item in found["items"]] == [str(good.id)]
+    reasons = {item["capability_id"]: item["excluded_by"] for item in found["excluded"]}
+    assert reasons == {str(far.id): ["country_not_served"], str(early.id): ["provider_not_verified"]}
+    assert found["excluded"][0]["institution"]["name"] in ("CLRI", "Newcomer")
+    plain = (await ask("/suggestions", json=body, headers=world.owner(lidi))).json()
+    assert plain["excluded"] is None
+    unknown = await ask("/suggestions?include=everything", json=body, headers=world.owner(lidi))
+    assert unknown.status_code == 422
 
 
 async def test_a_draft_is_previewed_without_storing_anything(world: World) -> None:
@@ -240,7 +270,7 @@ async def test_the_index_agrees_with_the_rows_and_heals_when_it_does_not(world: 
     ranker = world.service.running.state["ranker"]
     async with world.service.running.transactions.background() as tx:
         assert await ranker.agrees(tx)
-        ranker._forget(str(capability.id))
+        ranker.index.remove_capability(str(capability.id))
         assert not await ranker.agrees(tx)
         await ranker.sync(tx)
         assert await ranker.agrees(tx)

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.matching.engine import store as store_module
-from services.matching.engine.eligibility import eligible
+from services.matching.engine.eligibility import Pair, eligible
 from services.matching.engine.index import Index
-from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts
+from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts, unknown_institution
 from services.matching.engine.policy import POLICY_1
 from services.matching.engine.priority import priority
 from services.matching.engine.score import Scored, Scorer
@@ -42,36 +42,69 @@ def _index(facts: Iterable[CapabilityFacts | InstitutionFacts], flows: Flows | N
     world = ReferenceWorld(flows=flows or Flows())
     index = Index(Scorer(world=world))
     for fact in facts:
-        if isinstance(fact, InstitutionFacts):
-            index.put_institution(fact)
-        else:
-            index.put_capability(fact)
+        _put(index, fact)
     index.use(Scorer(POLICY_1, index.statistics(1), world=world))
     return index
+
+
+def _put(index: Index, fact: CapabilityFacts | InstitutionFacts) -> None:
+    if isinstance(fact, InstitutionFacts):
+        index.put_institution(fact)
+    else:
+        index.put_capability(fact)
 
 
 def _story() -> Index:
     return _index([LIDI, CLRI, TWINNING])
 
 
-def _brute_force(index: Index, seeks: NeedFacts, k: int, threshold: float, quiet: frozenset[str]) -> list[Scored]:
+def _brute_force(facts: Facts, index: Index, seeks: NeedFacts, quiet: frozenset[str]) -> list[Scored]:
+    """Every pair one by one, from the facts themselves: no index, no columns."""
+    capabilities = {fact.id: fact for fact in facts if isinstance(fact, CapabilityFacts)}
+    institutions = {fact.id: fact for fact in facts if isinstance(fact, InstitutionFacts)}
     scored = []
-    for capability_id in index.store.slots:
-        pair = index.pair(seeks, capability_id, ON, quiet)
-        if pair and eligible(pair):
-            scored.append(index.scorer.score(seeks, pair.capability, pair.provider, ON))
-    best = sorted(scored, key=lambda s: (-s.score, s.capability_id))
-    return [s for s in best if s.score >= threshold][:k]
+    for offer in capabilities.values():
+        by = institutions.get(offer.institution_id) or unknown_institution(offer.institution_id)
+        if eligible(Pair(seeks, offer, by, ON, index.scorer.frame.world, quiet)):
+            scored.append(index.scorer.score(seeks, offer, by, ON))
+    return sorted(scored, key=lambda s: (-s.score, s.capability_id))
 
 
 @SLOW
-@given(FACTS, NEEDS, st.integers(0, 12), st.sampled_from([0.0, 0.3, 0.5]), st.sets(st.sampled_from(["c1", "c2"])))
+@given(
+    FACTS,
+    NEEDS,
+    st.integers(0, 12),
+    st.sampled_from([0.0, 0.3, 0.5]),
+    st.sets(st.sampled_from(["c1", "c2"])),
+    st.floats(0, 1),
+)
 def test_ranking_equals_scoring_every_pair(
-    facts: Facts, seeks: NeedFacts, k: int, threshold: float, quiet: set[str]
+    facts: Facts, seeks: NeedFacts, k: int, threshold: float, quiet: set[str], settled: float
 ) -> None:
-    index = _index(facts, FLOWS)
-    expected = _brute_force(index, seeks, k, threshold, frozenset(quiet))
+    """Wherever the line between settled and later rows is."""
+    line = round(settled * len(facts))
+    index = _index(facts[:line], FLOWS)
+    if line:
+        index.settle()
+    for fact in facts[line:]:
+        _put(index, fact)
+    expected = [s for s in _brute_force(facts, index, seeks, frozenset(quiet)) if s.score >= threshold][:k]
     assert index.rank(seeks, ON, k, quiet, threshold) == expected
+
+
+@SLOW
+@given(FACTS, NEEDS, st.booleans())
+def test_whoever_is_missed_would_rank_but_for_the_reasons_given(facts: Facts, seeks: NeedFacts, settle: bool) -> None:
+    index = _index(facts, FLOWS)
+    if settle:
+        index.settle()
+    excluded = dict(index.excluded(seeks, ON))
+    missed = index.missed(seeks, ON, k=100)
+    assert {scored.capability_id: codes for scored, codes in missed} == {
+        c: codes for c, codes in excluded.items() if index.score(seeks, c, ON).score >= POLICY_1.threshold
+    }
+    assert [s.score for s, _ in missed] == sorted((s.score for s, _ in missed), reverse=True)
 
 
 @SLOW
@@ -79,7 +112,7 @@ def test_ranking_equals_scoring_every_pair(
 def test_candidates_are_exactly_those_that_no_rule_excludes(facts: Facts, seeks: NeedFacts) -> None:
     index = _index(facts)
     excluded = dict(index.excluded(seeks, ON))
-    assert set(index.candidates(seeks, ON)) == set(index.store.slots) - set(excluded)
+    assert set(index.candidates(seeks, ON)) == set(index.ids()) - set(excluded)
     assert all(excluded.values())
 
 
@@ -162,15 +195,27 @@ def test_an_unknown_capability_is_named_as_such() -> None:
     assert dict(_story().excluded(CHROME, ON, ids=["unknown"])) == {}
 
 
-def test_worn_rows_are_rebuilt_without_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settling_a_worn_store_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "FEW_ROWS", 8)
     index = _story()
     expected = index.rank(CHROME, ON)
     for version in range(2, 40):
         index.put_capability(capability(id="other", version=version, isic=("0116",)))
-    assert len(index.store.rows.capabilities) < 12
+    assert index.worn
+    index.settle()
+    assert not index.worn
+    assert (len(index.store.rows), len(index)) == (2, 2)
     assert index.rank(CHROME, ON)[:1] == expected
-    assert len(index) == 2
+    assert index.fingerprint() == (2, 40)
+
+
+def test_other_constants_of_the_text_criterion_are_heeded_by_settled_rows() -> None:
+    index = _story()
+    index.settle()
+    loud = replace(POLICY_1, bm25_k1=0.2, bm25_b=0.0)
+    index.use(Scorer(loud, index.scorer.frame.statistics))
+    expected = index.scorer.score(CHROME, TWINNING, CLRI, ON)
+    assert index.rank(CHROME, ON) == [expected]
 
 
 def test_an_empty_index_answers() -> None:
@@ -227,6 +272,6 @@ def test_needs_for_leaves_out_quiet_and_excluded_needs() -> None:
 @given(FACTS, st.lists(NEEDS, max_size=5, unique_by=lambda n: n.id))
 def test_both_directions_agree_on_eligibility_and_score(facts: Facts, needs: list[NeedFacts]) -> None:
     index = _index(facts)
-    for capability_id in list(index.store.slots)[:3]:
+    for capability_id in index.ids()[:3]:
         for ranked in index.needs_for(capability_id, needs, ON):
             assert ranked.scored in index.rank(ranked.need, ON, k=100)

@@ -22,6 +22,7 @@ PINNED = {
     "matching.matches": "MatchProposed MatchInterestExpressed MatchAccepted MatchDeclined MatchConfirmed "
     "MatchFormalised MatchExpired MatchWithdrawn MatchReminderDue FacilitatorInvited FacilitatorJoined "
     "FacilitatorDeclined",
+    "matching.policies": "RoundCompleted",
     "projects.projects": "ProjectOpened PartnerRoleChanged ProjectStarted ProjectSuspended ProjectResumed "
     "ProjectCancelled ProjectCompleted ProjectClosed AgreementProposed AgreementSigned ContributionPledged "
     "ContributionCommitted ContributionDelivered ContributionConfirmed ContributionDisputed MilestonePlanned "

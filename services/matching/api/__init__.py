@@ -1,5 +1,5 @@
 """Routes of matching."""
 
-from services.matching.api import facilitators, matches, suggestions
+from services.matching.api import facilitators, matches, policies, rounds, suggestions
 
-ROUTERS = (matches.router, facilitators.router, suggestions.router)
+ROUTERS = (matches.router, facilitators.router, suggestions.router, policies.router, rounds.router)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from uuid import UUID
+from typing import Annotated, Literal
 
 from fastapi import Query
 
-from services.matching.commands.suggest import suggest
-from services.matching.schemas.explanations import CriterionOut
-from services.matching.schemas.suggestions import InstitutionOut, SuggestionOut, SuggestionsIn, SuggestionsOut
+from services.matching.commands import suggest
+from services.matching.schemas.suggestions import SuggestionsIn, SuggestionsOut, show, show_excluded
 from shared.api import CallerDep, Router, RunningDep, TxDep
 from shared.web.auth import only
 
@@ -23,17 +21,12 @@ async def suggest_partners(
     running: RunningDep,
     body: SuggestionsIn,
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
+    include: Literal["excluded"] | None = None,
 ) -> SuggestionsOut:
-    """Ranks the capabilities for a need that is not stored."""
-    found = await suggest(tx, caller, running.state["ranker"], body, limit)
-    return SuggestionsOut(
-        items=[
-            SuggestionOut(
-                capability_id=UUID(scored.capability_id),
-                institution=InstitutionOut(id=row.id, name=row.name, country=row.country),
-                score=scored.score,
-                criteria=[CriterionOut.of(result) for result in scored.criteria],
-            )
-            for scored, row in found
-        ]
-    )
+    """Ranks the capabilities for a need that is not stored; `include=excluded` also says who is missing, and why."""
+    ranker = running.state["ranker"]
+    items = [show(found) for found in await suggest.suggest(tx, caller, ranker, body, limit)]
+    if include is None:
+        return SuggestionsOut(items=items)
+    missed = await suggest.missed(tx, caller, ranker, body, limit)
+    return SuggestionsOut(items=items, excluded=[show_excluded(found) for found in missed])

@@ -9,7 +9,6 @@ from services.matching.commands.moves import tell, touch
 from services.matching.domain import matches as rules
 from services.matching.domain.facilitators import INVITED, LIFECYCLE, PRINCIPALS, InvitationFacts
 from services.matching.domain.formalising import SUSPENDED, VERIFIED
-from services.matching.engine.facilitators import Facilitator, rank_facilitators
 from services.matching.facts import need_facts
 from services.matching.store import institutions, matches, needs
 from services.matching.tables import FacilitatorRow, InstitutionRow
@@ -18,6 +17,7 @@ from shared.lifecycle import Invalid
 from shared.web.problems import not_found, refuse
 
 if TYPE_CHECKING:
+    from services.matching.engine.facilitators import Facilitator
     from services.matching.ranking import Ranker
     from services.matching.store.matches import Match
     from shared.messaging.transaction import Tx
@@ -113,8 +113,8 @@ async def suggest(tx: Tx, ranker: Ranker, match: Match, limit: int) -> list[tupl
     """Institutions that can bring what the pair leaves uncovered, best first."""
     need = await needs.get(tx, match.row.need_id)
     capability_id = str(match.row.capability_id)
-    if need is None or ranker.index.capability(capability_id) is None:
-        return []  # no longer offered, so there is no pair to complete
-    found = rank_facilitators(ranker.index, need_facts(need), capability_id, tx.clock.today(), limit)
+    if need is None:
+        return []
+    found = await ranker.facilitators(need_facts(need), capability_id, tx.clock.today(), limit)
     rows = {str(i): row for i, row in (await institutions.some(tx, [UUID(f.institution_id) for f in found])).items()}
     return [(rows[f.institution_id], f) for f in found if f.institution_id in rows]

@@ -12,22 +12,20 @@ from uuid import UUID
 
 from services.matching import facts
 from services.matching.commands.moves import move, tell_as_system
+from services.matching.commands.proposing import Basis, party_of, propose
 from services.matching.domain import review
-from services.matching.domain.matches import proposal_expires, reminder_due
 from services.matching.engine import eligibility
 from services.matching.engine.model import unknown_institution
 from services.matching.store import capabilities, institutions, matches, needs, queue
-from services.matching.store.matches import Match
-from services.matching.tables import ExplanationRow, MatchRow
-from shared.events.matching import MatchExpired, MatchProposed, MatchWithdrawn
-from shared.ops.ids import new_id
+from shared.events.matching import MatchExpired, MatchWithdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.matching.engine.score import Scored
     from services.matching.ranking import Ranker
-    from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow
+    from services.matching.store.matches import Match
+    from services.matching.tables import CapabilityRow, InstitutionRow, MatchRow, NeedRow
     from shared.messaging.transaction import Tx
 
 Best = tuple[int, "Scored"]
@@ -120,82 +118,40 @@ def _pair_reason(
 
 def _refresh_names(row: MatchRow, need: NeedRow, known: dict[UUID, InstitutionRow]) -> None:
     """Shows parties of open matches by their present names."""
-    row.beneficiary_name, row.beneficiary_country = _party(known.get(need.institution_id), need)
+    row.beneficiary_name, row.beneficiary_country = party_of(known.get(need.institution_id), need)
     provider = known.get(row.provider_id)
     if provider is not None:
         row.provider_name, row.provider_country = provider.name, provider.country
-
-
-def _party(owner: InstitutionRow | None, need: NeedRow) -> tuple[str, str | None]:
-    return (owner.name, owner.country) if owner else (need.institution_name, need.institution_country)
 
 
 async def _propose(
     tx: Tx, ranker: Ranker, need: NeedRow, standing: Sequence[Match], owner: InstitutionRow | None
 ) -> int:
     """Proposes whatever is among the best k and not proposed yet."""
-    best = await _rank(tx, ranker, need)
-    need.cutoff = best[-1].score if len(best) >= ranker.policy.k else None
     known = {str(match.row.capability_id) for match in standing}
-    new = [(rank, scored) for rank, scored in enumerate(best, 1) if scored.capability_id not in known]
+    new = await _rank(tx, ranker, need, known)
     offered = await capabilities.some(tx, [UUID(scored.capability_id) for _, scored in new])
     providers = await institutions.some(tx, {row.institution_id for row in offered.values()})
     for rank, scored in new:
         capability = offered[UUID(scored.capability_id)]
         parties = (owner, providers[capability.institution_id])
-        tell_as_system(tx, MatchProposed, _proposal(tx, need, capability, parties, (rank, scored)))
+        propose(tx, need, capability, parties, Basis("ranking", rank, scored.explanation()))
     return len(new)
 
 
-async def _rank(tx: Tx, ranker: Ranker, need: NeedRow) -> list[Scored]:
-    """The best k, from an index that agrees with the rows of all of them."""
+async def _rank(tx: Tx, ranker: Ranker, need: NeedRow, known: set[str]) -> list[Best]:
+    """Those of the best k that are not known yet, explained, from an index that agrees with the rows of all of them."""
     quiet = await needs.quiet(tx, need.id, tx.now - timedelta(days=ranker.policy.quiet_days))
     silent = frozenset(str(capability_id) for capability_id in quiet)
     sought, today = facts.need_facts(need), tx.clock.today()
-    best: list[Scored] = []
+    best: list[tuple[str, float]] = []
     for _ in range(MOST_RANKINGS):
-        best = await ranker.rank(sought, today, quiet=silent)
-        if not await ranker.refresh(tx, [UUID(scored.capability_id) for scored in best]):
+        best = await ranker.top(sought, today, quiet=silent)
+        if not await ranker.refresh(tx, [UUID(capability_id) for capability_id, _ in best]):
             break
     # whatever still moves has left a request in the queue and is looked at again
-    pairs = [(s, ranker.index.pair(sought, s.capability_id, today, silent)) for s in best]
-    return [scored for scored, pair in pairs if pair is not None and eligibility.eligible(pair)]
-
-
-def _proposal(
-    tx: Tx, need: NeedRow, capability: CapabilityRow, parties: tuple[InstitutionRow | None, InstitutionRow], best: Best
-) -> Match:
-    """Stores the match with everything that its score was made of."""
-    (owner, provider), (rank, scored) = parties, best
-    beneficiary_name, beneficiary_country = _party(owner, need)
-    expires_at = proposal_expires(tx.now, need.deadline)
-    row = MatchRow(
-        id=new_id(),
-        version=1,
-        status="proposed",
-        origin="ranking",
-        need_id=need.id,
-        need_version=need.version,
-        need_title=need.title,
-        capability_id=capability.id,
-        capability_version=capability.version,
-        capability_title=capability.title,
-        beneficiary_id=need.institution_id,
-        beneficiary_name=beneficiary_name,
-        beneficiary_country=beneficiary_country,
-        provider_id=provider.id,
-        provider_name=provider.name,
-        provider_country=provider.country,
-        score=scored.score,
-        rank=rank,
-        policy_version=scored.policy_version,
-        as_of=scored.as_of,
-        confirmations=[],
-        proposed_at=tx.now,
-        expires_at=expires_at,
-        remind_at=reminder_due(tx.now, expires_at),
-        updated_at=tx.now,
-    )
-    tx.session.add(row)
-    tx.session.add(ExplanationRow(match_id=row.id, document=scored.explanation()))
-    return Match(row)
+    pairs = [(c, score, ranker.index.pair(sought, c, today, silent)) for c, score in best]
+    valid = [(c, score) for c, score, pair in pairs if pair is not None and eligibility.eligible(pair)]
+    need.cutoff = valid[-1][1] if len(valid) >= ranker.policy.k else None
+    ranked = enumerate(valid, 1)
+    return [(rank, ranker.index.score(sought, c, today)) for rank, (c, _) in ranked if c not in known]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from services.matching.store import capabilities, institutions
 from shared.ops.ids import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.matching.engine.score import Scored
     from services.matching.ranking import Ranker
     from services.matching.schemas.suggestions import SuggestionsIn
@@ -17,19 +20,45 @@ if TYPE_CHECKING:
     from shared.messaging.transaction import Tx
     from shared.web.auth import Caller
 
-Suggestion = tuple["Scored", "InstitutionRow"]
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A ranked capability with its institution; `excluded_by` are reason codes, none when it would be proposed."""
+
+    scored: Scored
+    institution: InstitutionRow
+    excluded_by: tuple[str, ...] = ()
 
 
 async def suggest(tx: Tx, caller: Caller, ranker: Ranker, body: SuggestionsIn, limit: int) -> list[Suggestion]:
-    """The capabilities that would be proposed to such a need today, with their institutions, best first."""
+    """The capabilities that would be proposed to such a need today, best first."""
+    need = await _checked(tx, caller, body)
+    ranked = await ranker.rank(need, tx.clock.today(), limit)
+    return await _with_institutions(tx, [(scored, []) for scored in ranked])
+
+
+async def missed(tx: Tx, caller: Caller, ranker: Ranker, body: SuggestionsIn, limit: int) -> list[Suggestion]:
+    """The capabilities that would rank best if no rule excluded them, and all that excludes each."""
+    need = await _checked(tx, caller, body)
+    return await _with_institutions(tx, await ranker.missed(need, tx.clock.today(), limit))
+
+
+async def _checked(tx: Tx, caller: Caller, body: SuggestionsIn) -> NeedFacts:
     body.check(tx.clock.today())
     owner_id = caller.acting_institution(body.institution_id)
-    need = _need(body, owner_id, await institutions.get(tx, owner_id))
-    ranked = await ranker.rank(need, tx.clock.today(), limit)
-    offered = await capabilities.some(tx, [UUID(scored.capability_id) for scored in ranked])
+    return _need(body, owner_id, await institutions.get(tx, owner_id))
+
+
+async def _with_institutions(tx: Tx, ranked: Sequence[tuple[Scored, Sequence[str]]]) -> list[Suggestion]:
+    """Those whose institution is known by name."""
+    offered = await capabilities.some(tx, [UUID(scored.capability_id) for scored, _ in ranked])
     rows = await institutions.some(tx, {row.institution_id for row in offered.values()})
     owners = {str(i): rows[row.institution_id] for i, row in offered.items() if row.institution_id in rows}
-    return [(scored, owners[scored.capability_id]) for scored in ranked if scored.capability_id in owners]
+    return [
+        Suggestion(scored, owners[scored.capability_id], tuple(codes))
+        for scored, codes in ranked
+        if scored.capability_id in owners
+    ]
 
 
 def _need(body: SuggestionsIn, owner_id: UUID, owner: InstitutionRow | None) -> NeedFacts:

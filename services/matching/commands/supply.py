@@ -31,6 +31,9 @@ async def absorb(tx: Tx, ranker: Ranker, limit: int) -> int:
     of = {kind: {subject: cause for k, subject, cause in taken if k == kind} for kind in _KINDS}
     if of[queue.RELOAD]:
         await ranker.load(tx)
+    if of[queue.POLICY]:
+        await ranker.adopt(tx)
+        await queue.push_live_needs(tx)
     changed: Causes = of[queue.CAPABILITY]
     concerned: Causes = {}
     for institution_id, cause in of[queue.INSTITUTION].items():
@@ -45,7 +48,7 @@ async def absorb(tx: Tx, ranker: Ranker, limit: int) -> int:
     return len(taken)
 
 
-_KINDS = (queue.CAPABILITY, queue.INSTITUTION, queue.RECORD, queue.RELOAD)
+_KINDS = (queue.CAPABILITY, queue.INSTITUTION, queue.RECORD, queue.RELOAD, queue.POLICY)
 
 
 async def _find_takers(tx: Tx, ranker: Ranker, changed: Causes, concerned: Causes) -> None:

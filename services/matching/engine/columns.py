@@ -1,117 +1,228 @@
-"""Growing numpy columns, bitsets over open vocabularies, and postings: the parts of the index.
+"""Growing numpy columns: the parts of the index. Nothing here is a Python object per row.
 
 Rows are only appended; whoever changes a row marks the old one dead and appends a new one.
 """
 
-from array import array
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Slots = NDArray[np.int64]
+Value = TypeVar("Value", bound=Hashable)
 
 FIRST_ROWS = 64
-WORD_BITS = 64
 
 
 class Column:
-    """One value a row, of a fixed numpy type; grows by doubling."""
+    """One value a row, of a fixed numpy type; grows by a half."""
 
     __slots__ = ("_data", "_rows")
 
-    def __init__(self, dtype: type[np.generic]) -> None:
-        """Start empty."""
-        self._data: NDArray[Any] = np.zeros(FIRST_ROWS, dtype=dtype)
-        self._rows = 0
+    def __init__(self, dtype: DTypeLike, values: NDArray[Any] | None = None) -> None:
+        """Start empty, or with these values (not copied)."""
+        self._data: NDArray[Any] = np.zeros(FIRST_ROWS, dtype=dtype) if values is None else values
+        self._rows = 0 if values is None else len(values)
 
-    def append(self, value: float) -> None:
+    def append(self, value: Any) -> None:  # noqa: ANN401 (whatever fits the type)
         """Add a row."""
-        if self._rows == len(self._data):
-            self._data = np.concatenate([self._data, np.zeros_like(self._data)])
+        self._make_room(1)
         self._data[self._rows] = value
         self._rows += 1
 
-    def set(self, row: int, value: float) -> None:
+    def extend(self, values: NDArray[Any] | Sequence[Any]) -> None:
+        """Add rows."""
+        self._make_room(len(values))
+        self._data[self._rows : self._rows + len(values)] = values
+        self._rows += len(values)
+
+    def _make_room(self, more: int) -> None:
+        if self._rows + more > len(self._data):
+            grown = np.zeros(max(self._rows + more, self._rows * 3 // 2, FIRST_ROWS), dtype=self._data.dtype)
+            grown[: self._rows] = self._data[: self._rows]
+            self._data = grown
+
+    def trim(self) -> None:
+        """Give back the room kept for more rows."""
+        if len(self._data) > max(self._rows, FIRST_ROWS):
+            self._data = self._data[: self._rows].copy()
+
+    def set(self, row: int, value: Any) -> None:  # noqa: ANN401
         """Change one row in place."""
         self._data[row] = value
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self._rows
 
     @property
     def values(self) -> NDArray[Any]:
         """All rows; a view, valid until the next append."""
         return self._data[: self._rows]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return int(self._data.nbytes)
 
-class Bitset:
-    """A set of words a row, one bit a word; the vocabulary grows as words appear."""
 
-    __slots__ = ("_bits", "_data", "_rows")
+class Ragged:
+    """A list of small integers a row, all lists end to end in one column."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self._bits: dict[str, int] = {}
-        self._data = np.zeros((FIRST_ROWS, 1), dtype=np.uint64)
-        self._rows = 0
+    __slots__ = ("data", "starts")
 
-    def append(self, words: Iterable[str]) -> None:
-        """Add a row that holds the words."""
-        bits = [self._bits.setdefault(word, len(self._bits)) for word in words]
-        self._make_room()
-        for bit in bits:
-            self._data[self._rows, bit // WORD_BITS] |= np.uint64(1 << bit % WORD_BITS)
-        self._rows += 1
+    def __init__(self, dtype: DTypeLike, data: NDArray[Any] | None = None, counts: NDArray[Any] | None = None) -> None:
+        """Start empty, or with lists of these lengths end to end."""
+        self.data = Column(dtype, data)
+        self.starts = Column(np.int64)
+        self.starts.append(0)
+        if counts is not None:
+            self.starts.extend(np.cumsum(counts, dtype=np.int64))
 
-    def _make_room(self) -> None:
-        rows, width = self._data.shape
-        needed = -(-len(self._bits) // WORD_BITS)
-        if needed > width or self._rows == rows:
-            grown = np.zeros((rows * 2 if self._rows == rows else rows, max(width, needed)), dtype=np.uint64)
-            grown[:rows, :width] = self._data
-            self._data = grown
+    def append(self, values: Sequence[int]) -> None:
+        """Add a row."""
+        self.data.extend(values)
+        self.starts.append(len(self.data))
 
-    def any_of(self, words: Iterable[str], slots: Slots | slice = slice(None)) -> Bools:
-        """Per row whether it holds at least one of the words."""
-        rows = self._data[: self._rows][slots]
-        found: Bools = np.zeros(len(rows), dtype=np.bool_)
-        for position, mask in self._masks(words).items():
-            found |= (rows[:, position] & mask) != 0
+    def extend(self, values: NDArray[Any], counts: NDArray[Any]) -> None:
+        """Add rows of these lengths, end to end."""
+        ends = np.cumsum(counts, dtype=np.int64) + len(self.data)
+        self.data.extend(values)
+        self.starts.extend(ends)
+
+    def of(self, row: int) -> NDArray[Any]:
+        """The list of one row."""
+        starts = self.starts.values
+        return self.data.values[starts[row] : starts[row + 1]]
+
+    def counts(self, rows: Slots) -> Slots:
+        """Lengths of the lists of some rows."""
+        starts = self.starts.values
+        found: Slots = starts[rows + 1] - starts[rows]
         return found
 
-    def count_of(self, words: Iterable[str], slots: Slots | slice = slice(None)) -> NDArray[np.int64]:
-        """Per row how many of the words it holds."""
-        rows = self._data[: self._rows][slots]
-        count = np.zeros(len(rows), dtype=np.int64)
-        for position, mask in self._masks(words).items():
-            count += np.bitwise_count(rows[:, position] & mask)
-        return count
+    def gather(self, rows: Slots) -> tuple[NDArray[Any], Slots]:
+        """The lists of some rows end to end, and where each begins there."""
+        counts = self.counts(rows)
+        begins = np.cumsum(counts) - counts
+        places = np.repeat(self.starts.values[rows] - begins, counts) + np.arange(int(counts.sum()))
+        return self.data.values[places], begins
 
-    def _masks(self, words: Iterable[str]) -> dict[int, np.uint64]:
-        masks: dict[int, int] = {}
-        for bit in {self._bits[word] for word in words if word in self._bits}:
-            masks[bit // WORD_BITS] = masks.get(bit // WORD_BITS, 0) | 1 << bit % WORD_BITS
-        return {position: np.uint64(mask) for position, mask in masks.items()}
+    def trim(self) -> None:
+        """Give back the room kept for more rows."""
+        self.data.trim()
+        self.starts.trim()
+
+    def take(self, rows: Slots) -> "Ragged":
+        """A copy with some rows only."""
+        data, _ = self.gather(rows)
+        return Ragged(data.dtype, data, self.counts(rows))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self.data.nbytes + self.starts.nbytes
 
 
-class Postings:
-    """Per term the rows that say it and how often, in row order."""
+class Numbered(Generic[Value]):
+    """Values by small numbers in the order of their first appearance: one object, however many rows name it."""
 
-    __slots__ = ("_terms",)
+    __slots__ = ("_numbers", "values")
 
     def __init__(self) -> None:
         """Start empty."""
-        self._terms: dict[str, tuple[array[int], array[int]]] = {}
+        self._numbers: dict[Value, int] = {}
+        self.values: list[Value] = []
 
-    def add(self, row: int, frequencies: Mapping[str, int]) -> None:
-        """Add a row; rows must come in rising order."""
-        for term, tf in frequencies.items():
-            slots, counts = self._terms.setdefault(term, (array("q"), array("q")))
-            slots.append(row)
-            counts.append(tf)
+    def number(self, value: Value) -> int:
+        """Number of a value, a new one when it has none."""
+        number = self._numbers.setdefault(value, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return number
 
-    def of(self, term: str) -> tuple[Slots, Slots]:
-        """Rows and counts of a term, dead rows included."""
-        slots, counts = self._terms.get(term, (array("q"), array("q")))
-        return np.array(slots, dtype=np.int64), np.array(counts, dtype=np.int64)
+    def numbers(self, values: Iterable[Value]) -> list[int]:
+        """Numbers of some values."""
+        return [self.number(value) for value in values]
+
+    def known(self, value: Value) -> int | None:
+        """Number of a value that has one."""
+        return self._numbers.get(value)
+
+    def __len__(self) -> int:
+        """Count the values."""
+        return len(self.values)
+
+
+ID_TYPE = np.dtype("S36")
+"""Ids are ASCII of at most 36 characters, so that their order as bytes is their order as text."""
+
+
+class Ids:
+    """Ids of rows, and the row of an id: sorted once for the old rows, a dictionary for those added since."""
+
+    __slots__ = ("_order", "_recent", "_sorted", "column")
+
+    def __init__(self, ids: NDArray[np.bytes_] | None = None) -> None:
+        """Start empty, or with these."""
+        self.column = Column(ID_TYPE, ids)
+        self._recent: dict[str, int] = {}
+        held = self.column.values
+        ordered = bool(np.all(held[:-1] <= held[1:])) if len(held) else True
+        self._order: Slots | None = None if ordered else np.argsort(held, kind="stable").astype(np.int64)
+        self._sorted = len(held)
+
+    def append(self, key: str) -> int:
+        """Add a row; gives it. The id stands for this row from now on."""
+        row = len(self.column)
+        self.column.append(key.encode())
+        self._recent[key] = row
+        return row
+
+    def extend(self, keys: NDArray[np.bytes_]) -> None:
+        """Add rows whose ids are new."""
+        first = len(self.column)
+        self.column.extend(keys)
+        self._recent |= {key.decode(): first + place for place, key in enumerate(keys)}
+
+    def row(self, key: str) -> int | None:
+        """The last row with this id, None when there is none."""
+        if key in self._recent:
+            return self._recent[key]
+        if not self._sorted:
+            return None
+        wanted = np.bytes_(key.encode())
+        place = int(np.searchsorted(self.column.values[: self._sorted], wanted, sorter=self._order))
+        if place == self._sorted:
+            return None
+        row = place if self._order is None else int(self._order[place])
+        return row if self.column.values[row] == wanted else None
+
+    def rows(self, keys: NDArray[np.bytes_]) -> Slots:
+        """Rows of many ids, -1 for unknown ones."""
+        held = self.column.values[: self._sorted]
+        found = np.full(len(keys), -1, dtype=np.int64)
+        if self._sorted:
+            places = np.minimum(np.searchsorted(held, keys, sorter=self._order), self._sorted - 1)
+            at = places if self._order is None else self._order[places]
+            found = np.where(held[at] == keys, at, -1)
+        if self._recent:
+            found = np.array([self._recent.get(k.decode(), r) for k, r in zip(keys, found.tolist(), strict=True)])
+        return found.astype(np.int64)
+
+    def settled(self) -> "Ids":
+        """The same, sorted once and for all."""
+        self.column.trim()
+        return Ids(self.column.values)
+
+    def of(self, row: int) -> str:
+        """Id of a row."""
+        return str(self.column.values[row].decode())
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the columns."""
+        return self.column.nbytes + (0 if self._order is None else int(self._order.nbytes))

@@ -3,18 +3,24 @@
 Institutions of the North and multilaterals are welcome here; that is what makes it triangular.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from services.matching.engine import criteria, inputs
+import numpy as np
+from numpy.typing import NDArray
+
+from services.matching.engine import criteria
+from services.matching.engine.columns import Bools, Slots
 from services.matching.engine.eligibility import common_kinds
 from services.matching.engine.index import Index
-from services.matching.engine.inputs import common_depth
-from services.matching.engine.model import PUBLISHED, VERIFIED, CapabilityFacts, InstitutionFacts, NeedFacts
-from services.matching.engine.prepared import Frame, PreparedNeed
+from services.matching.engine.model import VERIFIED, CapabilityFacts, InstitutionFacts, NeedFacts
+from services.matching.engine.prepared import PreparedNeed
+from services.matching.engine.providing import provider_value
+from services.matching.engine.rows import KIND, LANGUAGE
 from services.matching.engine.score import total
-from services.matching.engine.vectors import provider_offer
+from services.matching.engine.search import SAFETY
+from services.matching.engine.store import Store
 from shared.reference.vocabulary import InstitutionType, ResourceKind
 
 FINANCING_TYPES = frozenset(
@@ -38,15 +44,6 @@ class Facilitator:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """What is looked at: the institution, its published capabilities, what it covers."""
-
-    facts: InstitutionFacts
-    capabilities: tuple[CapabilityFacts, ...]
-    covers: tuple[str, ...]
-
-
 def uncovered(need: NeedFacts, capability: CapabilityFacts) -> frozenset[str]:
     """Kinds sought that the capability does not bring; a budget gap asks for money in any case."""
     missing = frozenset(need.resource_kinds) - common_kinds(need, capability)
@@ -64,79 +61,122 @@ def rank_facilitators(
     capability = index.capability(capability_id)
     if capability is None:
         raise KeyError(capability_id)
-    wanted = uncovered(need, capability)
+    wanted = sorted(uncovered(need, capability))
+    prepared = index.scorer.prepare(need, on)
+    bringing = _Bringing.of(index.store, prepared, wanted)
     principals = {need.institution_id, capability.institution_id}
-    prepared, offered = index.scorer.prepare(need, on), index.capabilities_of()
-    found = []
-    for facts in index.institutions():
-        if facts.status == VERIFIED and facts.id not in principals:
-            candidate = _candidate(facts, offered.get(facts.id, []), wanted, on)
-            if candidate.covers:
-                found.append(_facilitator(candidate, prepared, wanted, index.scorer.frame))
-    return sorted(found, key=lambda f: (-f.score, f.institution_id))[:limit]
+    found = [
+        _facilitator(index, prepared, wanted, bringing, row)
+        for row in bringing.promising(index.policy.facilitator_weights, limit + len(principals)).tolist()
+    ]
+    others = [f for f in found if f.institution_id not in principals]
+    return sorted(others, key=lambda f: (-f.score, f.institution_id))[:limit]
 
 
-def _candidate(
-    facts: InstitutionFacts, capabilities: list[CapabilityFacts], wanted: frozenset[str], on: date
-) -> _Candidate:
-    published = tuple(c for c in capabilities if c.status == PUBLISHED and c.renew_by >= on)
-    kinds = {kind for capability in published for kind in capability.resource_kinds}
-    if facts.type in FINANCING_TYPES:
-        kinds.add(ResourceKind.FINANCIAL)
-    return _Candidate(facts, published, tuple(sorted(wanted & kinds)))
+@dataclass(frozen=True, slots=True)
+class _Bringing:
+    """Per institution: a bit for each wanted kind that it can bring, its nearest depth, a common language."""
+
+    brings: NDArray[np.uint16]
+    depth: NDArray[np.int8]
+    speaks: Bools
+    wanted: int
+
+    @classmethod
+    def of(cls, store: Store, prepared: PreparedNeed, wanted: list[str]) -> "_Bringing":
+        """Look at all that institutions offer, and at what kind of bodies they are."""
+        offers = _Offers.of(store, prepared)
+        brings = offers.united([((KIND, kind), 1 << place) for place, kind in enumerate(wanted)])
+        verified, financing = _standings(store)
+        if ResourceKind.FINANCIAL in wanted:
+            brings |= financing * np.uint16(1 << wanted.index(ResourceKind.FINANCIAL))
+        speaks = offers.united([((LANGUAGE, language), 1) for language in prepared.need.languages]) > 0
+        speaks |= store.providers.speak(frozenset(prepared.need.languages))
+        brings[~verified] = 0
+        return cls(brings, offers.deepest(prepared.isic), speaks, len(wanted))
+
+    def promising(self, weights: Mapping[str, float], limit: int) -> Slots:
+        """Rows that can be among the first, whatever their records are."""
+        rows = np.flatnonzero(self.brings)
+        known = weights["covers"] * np.bitwise_count(self.brings[rows]) / max(1, self.wanted)
+        known += weights["sector"] * np.array(criteria.DEPTH_VALUES)[self.depth[rows]]
+        known += weights["language"] * self.speaks[rows]
+        if len(rows) <= limit:
+            return rows
+        kth = float(np.partition(known, len(known) - limit)[len(known) - limit])
+        return rows[known >= kth - weights["track_record"] - weights["responsiveness"] - SAFETY]
 
 
-def _facilitator(candidate: _Candidate, prepared: PreparedNeed, wanted: frozenset[str], frame: Frame) -> Facilitator:
+@dataclass(frozen=True, slots=True)
+class _Offers:
+    """Published rows within their renewal date, and the facets of each."""
+
+    store: Store
+    owner: Slots
+    facets: NDArray[np.uint16]
+    begins: Slots
+    implied: Bools
+
+    @classmethod
+    def of(cls, store: Store, prepared: PreparedNeed) -> "_Offers":
+        """All of them."""
+        rows = store.rows
+        offered = rows.live.values & rows["published"] & (rows["renew_by"] >= prepared.on.toordinal())
+        slots = np.flatnonzero(offered)
+        facets, begins = rows.facets.gather(slots)
+        return cls(store, rows["provider"][slots].astype(np.int64), facets, begins, rows["implied"][slots])
+
+    def united(self, bits: list[tuple[tuple[int, str], int]]) -> NDArray[np.uint16]:
+        """Per institution the bits of all facets that its offers have."""
+        known = self.store.words.facets
+        table = np.zeros(len(known), dtype=np.uint16)
+        for facet, bit in bits:
+            number = known.known(facet)
+            if number is not None:
+                table[number] |= bit
+        found = np.zeros(len(self.store.providers), dtype=np.uint16)
+        if len(self.begins):
+            np.bitwise_or.at(found, self.owner, np.bitwise_or.reduceat(table[self.facets], self.begins))
+        return found
+
+    def deepest(self, wanted: tuple[str, ...]) -> NDArray[np.int8]:
+        """Per institution the depth of the stated code nearest to the need's; implied codes do not count here."""
+        found = np.zeros(len(self.store.providers), dtype=np.int8)
+        if len(self.begins):
+            depths = np.maximum.reduceat(self.store.words.depths(wanted)[self.facets], self.begins)
+            np.maximum.at(found, self.owner, np.where(self.implied, 0, depths).astype(np.int8))
+        return found
+
+
+def _standings(store: Store) -> tuple[Bools, Bools]:
+    """Per institution whether it is verified, and whether it is of a kind that may finance."""
+    of = store.providers.standings.values
+    verified = np.array([*(status == VERIFIED for _, status in of), False])
+    financing = np.array([*(kind in FINANCING_TYPES for kind, _ in of), False])
+    standing = store.providers.standing.values
+    return verified[standing], financing[standing]
+
+
+def _facilitator(index: Index, prepared: PreparedNeed, wanted: list[str], bringing: _Bringing, row: int) -> Facilitator:
+    facts, frame = index.store.providers.facts(row), index.scorer.frame
+    brings = int(bringing.brings[row])
+    covers = tuple(kind for place, kind in enumerate(wanted) if brings >> place & 1)
+    values = {
+        "covers": len(covers) / len(wanted),
+        "sector": criteria.DEPTH_VALUES[int(bringing.depth[row])],
+        "language": float(bringing.speaks[row]),
+        "track_record": provider_value("track_record", prepared, facts, frame),
+        "responsiveness": provider_value("responsiveness", prepared, facts, frame),
+    }
     weights = frame.policy.facilitator_weights
-    values = {name: value(candidate, prepared, wanted, frame) for name, value in _VALUES.items()}
-    score = total([weights[name] * values[name] for name in _VALUES])
-    return Facilitator(candidate.facts.id, candidate.covers, score, _reasons(candidate, values, wanted))
+    score = total([weights[name] * value for name, value in values.items()])
+    return Facilitator(facts.id, covers, score, _reasons(facts, covers, values, len(wanted)))
 
 
-def _covers(candidate: _Candidate, prepared: PreparedNeed, wanted: frozenset[str], frame: Frame) -> float:
-    """Share of what is uncovered that it can bring."""
-    del prepared, frame
-    return len(candidate.covers) / len(wanted)
-
-
-def _sector(candidate: _Candidate, prepared: PreparedNeed, wanted: frozenset[str], frame: Frame) -> float:
-    """Its capability nearest to the need's sector, as the criterion of that name."""
-    del wanted, frame
-    offered = {code for capability in candidate.capabilities for code in capability.isic}
-    depth = max((common_depth(a, b) for a in prepared.isic for b in offered), default=0)
-    return criteria.DEPTH_VALUES[depth]
-
-
-def _language(candidate: _Candidate, prepared: PreparedNeed, wanted: frozenset[str], frame: Frame) -> float:
-    """1 with a working language in common with the need."""
-    del wanted, frame
-    spoken = {language for c in candidate.capabilities for language in c.languages} | set(candidate.facts.languages)
-    return 0.0 if spoken.isdisjoint(prepared.need.languages) else 1.0
-
-
-def _criterion(name: str) -> Callable[[_Candidate, PreparedNeed, frozenset[str], Frame], float]:
-    """Take a criterion of the pair's own score that looks at the institution alone."""
-
-    def value(candidate: _Candidate, prepared: PreparedNeed, wanted: frozenset[str], frame: Frame) -> float:
-        del wanted
-        offer = provider_offer(candidate.facts, prepared.on)
-        return criteria.VALUES[name](**inputs.INPUTS[name](prepared, offer, frame))
-
-    return value
-
-
-_VALUES: Mapping[str, Callable[[_Candidate, PreparedNeed, frozenset[str], Frame], float]] = {
-    "covers": _covers,
-    "sector": _sector,
-    "language": _language,
-    "track_record": _criterion("track_record"),
-    "responsiveness": _criterion("responsiveness"),
-}
-
-
-def _reasons(candidate: _Candidate, values: Mapping[str, float], wanted: frozenset[str]) -> tuple[str, ...]:
-    facts = candidate.facts
-    reasons = [f"Can bring {len(candidate.covers)} of {len(wanted)} kinds not covered: {', '.join(candidate.covers)}"]
+def _reasons(
+    facts: InstitutionFacts, covers: tuple[str, ...], values: Mapping[str, float], wanted: int
+) -> tuple[str, ...]:
+    reasons = [f"Can bring {len(covers)} of {wanted} kinds not covered: {', '.join(covers)}"]
     if values["sector"] > 0:
         reasons.append("Works in the same or a near sector")
     if values["language"] > 0:

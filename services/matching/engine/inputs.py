@@ -1,12 +1,14 @@
 """From facts to the inputs of each criterion: what is stored with a match, and nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from services.matching.engine import criteria, eligibility
-from services.matching.engine.model import InstitutionFacts
+from services.matching.engine.model import CompletedProject, InstitutionFacts
+from services.matching.engine.policy import Policy
 from services.matching.engine.prepared import Frame, Offer, PreparedNeed
 from services.matching.engine.world import World
 from shared.reference import classifications
@@ -128,13 +130,15 @@ def _likeness(prepared: PreparedNeed, country: str | None, world: World, *, home
 
 def track_record(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:
     """List the newest completed projects, and the constants of the formula."""
-    policy = frame.policy
-    newest = sorted(
-        offer.provider.completed, key=lambda p: (p.ended_on, -1.0 if p.rating is None else p.rating), reverse=True
-    )
+    return record(frame.policy, offer.provider.completed, prepared.on)
+
+
+def record(policy: Policy, projects: Sequence[CompletedProject], on: date) -> Inputs:
+    """The same from projects alone."""
+    newest = sorted(projects, key=lambda p: (p.ended_on, -1.0 if p.rating is None else p.rating), reverse=True)
     return {
         "projects": [[p.ended_on.isoformat(), p.rating] for p in newest[:MOST_PROJECTS]],
-        "on": prepared.on.isoformat(),
+        "on": on.isoformat(),
         "half_life_days": policy.half_life_days,
         "unrated": policy.unrated,
         "prior": policy.prior,

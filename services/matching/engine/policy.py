@@ -39,6 +39,7 @@ class Policy:
     ISIC codes that only the words imply count `implied_factor`.
     Records: a project weighs half after `half_life_days`, an unrated one counts `unrated`; shares
     are shrunk towards `prior` with the weight of `prior_weight` observations.
+    Rounds: `ldc_reserve` is the share of free places that only needs of LDCs may take.
     """
 
     version: int
@@ -58,6 +59,7 @@ class Policy:
     prior: float = 0.5
     prior_weight: float = 2.0
     evidence_half_at: float = 3.0
+    ldc_reserve: float = 0.0
     urgency_weights: Mapping[str, float] = field(
         default_factory=lambda: _frozen(low=0.75, medium=1.0, high=1.25, critical=1.5)
     )
@@ -74,6 +76,10 @@ class Policy:
         if min(self.weights.values()) < 0 or abs(sum(self.weights.values()) - 1) > TOLERANCE:
             msg = "weights must be at least 0 and sum to 1"
             raise ValueError(msg)
+
+    def __hash__(self) -> int:
+        """By version; two policies of one version with other numbers are still unequal."""
+        return hash(self.version)
 
     def spread(self, applicable: frozenset[str]) -> dict[str, float]:
         """Weights of the applicable criteria, scaled so that they sum to 1, in the fixed order."""

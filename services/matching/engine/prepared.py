@@ -11,6 +11,9 @@ from services.matching.engine.text import Document, TermStatistics, tokens
 from services.matching.engine.world import World
 from shared.reference.vocabulary import ResourceKind
 
+MOST_COUNTED = 255
+"""A term counts at most this often in one capability."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -66,7 +69,9 @@ class PreparedNeed:
 
 def content_of(capability: CapabilityFacts, lexicon: Lexicon) -> Content:
     """Terms of title, summary and technologies; ISIC codes as stated, else as implied."""
-    document = lexicon.document([capability.title, capability.summary, *capability.technologies])
+    said = lexicon.document([capability.title, capability.summary, *capability.technologies])
+    # a byte holds the count in the index; what is said more often than that says nothing more
+    document = replace(said, frequencies={term: min(count, MOST_COUNTED) for term, count in said.frequencies.items()})
     isic = capability.isic or lexicon.implied_isic(document)
     return Content(document, isic, implied=not capability.isic)
 

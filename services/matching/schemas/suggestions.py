@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -27,6 +27,9 @@ from shared.reference.types import (
     UpTo50,
 )
 from shared.reference.vocabulary import ResourceKind, Urgency
+
+if TYPE_CHECKING:
+    from services.matching.commands.suggest import Suggestion
 
 MOST_DAYS_AHEAD = 731
 
@@ -75,10 +78,37 @@ class SuggestionOut(BaseModel):
     criteria: list[CriterionOut]
 
 
+class ExcludedOut(SuggestionOut):
+    """A capability that would be among the best if no rule excluded it, and all rules that do."""
+
+    excluded_by: list[str]
+
+
 class SuggestionsOut(BaseModel):
-    """Best first."""
+    """Best first; `excluded`, when asked for, says who is missing, and why."""
 
     items: list[SuggestionOut]
+    excluded: list[ExcludedOut] | None = None
+
+
+def show(found: Suggestion) -> SuggestionOut:
+    """A suggestion, with what its score is made of."""
+    return SuggestionOut(**_members(found))
+
+
+def show_excluded(found: Suggestion) -> ExcludedOut:
+    """The same of one that a rule excludes."""
+    return ExcludedOut(**_members(found), excluded_by=list(found.excluded_by))
+
+
+def _members(found: Suggestion) -> dict[str, Any]:
+    row, scored = found.institution, found.scored
+    return {
+        "capability_id": UUID(scored.capability_id),
+        "institution": InstitutionOut(id=row.id, name=row.name, country=row.country),
+        "score": scored.score,
+        "criteria": [CriterionOut.of(result) for result in scored.criteria],
+    }
 
 
 class FacilitatorSuggestionOut(BaseModel):

@@ -10,11 +10,11 @@ from sqlmodel import col
 
 from services.matching.domain.formalising import TAKES_A_PLACE
 from services.matching.store.arrays import overlaps
-from services.matching.tables import EngagementRow, MatchRow, NeedRow
+from services.matching.tables import EngagementRow, InstitutionRow, MatchRow, NeedRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from shared.messaging.transaction import Tx
 
@@ -41,6 +41,35 @@ async def open_ones(tx: Tx, kinds: Collection[str], last: UUID, limit: int) -> S
     return (await tx.session.scalars(rows)).all()
 
 
+async def oldest_open(tx: Tx, limit: int) -> Sequence[NeedRow]:
+    """Open needs, those that wait longest first."""
+    rows = select(NeedRow).where(col(NeedRow.status) == "open").order_by(col(NeedRow.id)).limit(limit)
+    return (await tx.session.scalars(rows)).all()
+
+
+async def seeking(tx: Tx, last: UUID, today: date, limit: int = 200) -> list[tuple[NeedRow, int]]:
+    """Open needs behind an id that still want partners and whose deadline is not past, with the partners they found."""
+    taken = (
+        select(func.count())
+        .where(col(EngagementRow.need_id) == col(NeedRow.id), col(EngagementRow.state).in_(TAKES_A_PLACE))
+        .scalar_subquery()
+    )
+    owner = select(col(InstitutionRow.status)).where(col(InstitutionRow.id) == col(NeedRow.institution_id))
+    rows = (
+        select(NeedRow, taken)
+        .where(
+            col(NeedRow.id) > last,
+            col(NeedRow.status) == "open",
+            col(NeedRow.deadline) >= today,
+            taken < col(NeedRow.partners_wanted),
+            func.coalesce(owner.scalar_subquery(), "") != "suspended",
+        )
+        .order_by(col(NeedRow.id))
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in await tx.session.execute(rows)]
+
+
 async def count_open(tx: Tx) -> int:
     """How many needs seek partners."""
     return int(
@@ -57,15 +86,23 @@ async def places(tx: Tx, need_id: UUID) -> int:
 
 async def quiet(tx: Tx, need_id: UUID, since: datetime) -> set[UUID]:
     """Capabilities not to be proposed (again): declined or expired since then, or engaged with it."""
-    closed = select(col(MatchRow.capability_id)).where(
-        col(MatchRow.need_id) == need_id,
+    return (await quiet_of(tx, [need_id], since)).get(need_id, set())
+
+
+async def quiet_of(tx: Tx, need_ids: Collection[UUID], since: datetime) -> dict[UUID, set[UUID]]:
+    """The same for several needs."""
+    closed = select(col(MatchRow.need_id), col(MatchRow.capability_id)).where(
+        col(MatchRow.need_id).in_(need_ids),
         col(MatchRow.status).in_(("declined", "expired")),
         col(MatchRow.updated_at) > since,
     )
-    engaged = select(col(EngagementRow.capability_id)).where(
-        col(EngagementRow.need_id) == need_id, col(EngagementRow.state).in_(TAKES_A_PLACE)
+    engaged = select(col(EngagementRow.need_id), col(EngagementRow.capability_id)).where(
+        col(EngagementRow.need_id).in_(need_ids), col(EngagementRow.state).in_(TAKES_A_PLACE)
     )
-    return set((await tx.session.scalars(closed.union(engaged))).all())
+    found: dict[UUID, set[UUID]] = {}
+    for need_id, capability_id in await tx.session.execute(closed.union(engaged)):
+        found.setdefault(need_id, set()).add(capability_id)
+    return found
 
 
 async def of_institution(tx: Tx, institution_id: UUID) -> list[UUID]:

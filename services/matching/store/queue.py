@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shared.messaging.transaction import Tx
 
 NEED, CAPABILITY, INSTITUTION, RECORD, RELOAD = "need", "capability", "institution", "record", "reload"
+POLICY = "policy"
 NOBODY = UUID(int=0)
 _T = WorkRow.__table__  # type: ignore[attr-defined]  # SQLModel does not type it
 _MATCH, _NEED = MatchRow.__table__.c, NeedRow.__table__.c  # type: ignore[attr-defined]
@@ -44,6 +45,16 @@ async def record_changed(tx: Tx, institution_ids: Iterable[UUID]) -> None:
 async def reload(tx: Tx) -> None:
     """The index is to be built again from the rows."""
     await _push(tx, RELOAD, [NOBODY])
+
+
+async def policy_changed(tx: Tx) -> None:
+    """Another policy is in force: rank by it from now on, and look at all live needs again."""
+    await _push(tx, POLICY, [NOBODY])
+
+
+def ring(tx: Tx) -> None:
+    """There is work that is not in the queue: a round to work out or to carry out."""
+    tx.after_commit(BELL.ring)
 
 
 async def _push(tx: Tx, kind: str, subjects: Iterable[UUID], causation: str | None = None) -> None:

@@ -1,0 +1,210 @@
+"""One need against many rows at once: the same values as `criteria`, a hair less exact.
+
+A probe turns the need into a table per facet and per term; the values of rows are sums, maxima and
+unions over their lists. It is used to choose which rows get an exact, explained score.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.matching.engine import criteria
+from services.matching.engine.columns import Bools, Floats, Slots
+from services.matching.engine.model import hs_chapters
+from services.matching.engine.postings import Weighing
+from services.matching.engine.prepared import MOST_COUNTED, Frame, PreparedNeed
+from services.matching.engine.providing import Providing
+from services.matching.engine.rows import (
+    BLOC,
+    CHAPTER,
+    COUNT_BITS,
+    COUNTRY,
+    GOAL,
+    KIND,
+    LANGUAGE,
+    MANY,
+    TARGET,
+    Facet,
+)
+from services.matching.engine.store import Store
+from shared.reference.classifications import sdg_goal_of
+from shared.reference.vocabulary import ResourceKind
+
+SERVED, GOODS, USEFUL, TRADES, SPEAKS = 1, 2, 4, 8, 16
+DEPTHS = (4, 3, 2, 1, 0)
+
+
+class Probe:
+    """A need with everything that is looked up per facet, term and provider."""
+
+    def __init__(self, store: Store, prepared: PreparedNeed, frame: Frame, providing: Providing) -> None:
+        """Make the tables; cheap enough for every ranking."""
+        self.prepared, self.providing = prepared, providing
+        self._store, self._frame, self._weights = store, frame, prepared.weights
+        self._marks, self._sums = self._tables()
+        self.depths = store.words.depths(prepared.isic)
+        self._deepest = self.depths.copy()
+        self._deepest[MANY] = 4
+        self._sought = np.uint16(sum({store.words.kind_bit(KIND, kind) for kind in prepared.need.resource_kinds}))
+        self.everywhere = frame.world.is_south(prepared.need.country, prepared.on)
+        self._speak = store.providers.speak(frozenset(prepared.need.languages))
+        self._most_evidence = self._evidence()
+        self._terms()
+
+    # Tables
+
+    def _tables(self) -> tuple[NDArray[np.uint8], Floats]:
+        """Per facet its marks, and what it adds to the weighted values of resources and SDG."""
+        known = self._store.words.facets
+        marks, sums = np.zeros(len(known), dtype=np.uint8), np.zeros(len(known))
+        for facet, mark in self._marked():
+            number = known.known(facet)
+            if number is not None:
+                marks[number] |= mark
+        for facet, share in self._shares():
+            number = known.known(facet)
+            if number is not None:
+                sums[number] += share
+        return marks, sums
+
+    def _marked(self) -> Iterator[tuple[Facet, int]]:
+        need, world = self.prepared.need, self._frame.world
+        yield (COUNTRY, need.country), SERVED
+        yield from (((BLOC, bloc), SERVED) for bloc in world.blocs(need.country, self.prepared.on))
+        yield from (((CHAPTER, chapter), GOODS) for chapter in hs_chapters(need.hs))
+        yield from (((LANGUAGE, language), SPEAKS) for language in need.languages)
+        for kind in need.resource_kinds:
+            yield (KIND, kind), TRADES if kind == ResourceKind.TRADE else USEFUL
+
+    def _shares(self) -> Iterator[tuple[Facet, float]]:
+        """Trade counts as a resource with goods in common only, so it is added later."""
+        need = self.prepared.need
+        kinds, targets = set(need.resource_kinds), set(need.sdg_targets)
+        for kind in kinds - {ResourceKind.TRADE}:
+            yield (KIND, kind), self.weight("resources") / len(kinds)
+        for target in targets:
+            # who shares a target has its goal in common too: the halves add up to one
+            half = 0.5 * self.weight("sdg") / len(targets)
+            yield (TARGET, target), half
+            yield (GOAL, sdg_goal_of(target)), half
+
+    def _terms(self) -> None:
+        """Weights of the need's terms, so that text value = sum of weight x impact, at most 1."""
+        statistics, known = self._frame.statistics, self._store.words.terms
+        weighed = [(t.term, t.boost * criteria.idf(statistics.documents, t.df)) for t in self.prepared.query]
+        best = sum(weight for _, weight in weighed)
+        self.terms = [
+            (number, weight / best) for term, weight in weighed if best and (number := known.known(term)) is not None
+        ]
+        policy = self._frame.policy
+        self._weighing = Weighing(policy.bm25_k1, policy.bm25_b, statistics.average_length)
+        self._place = np.zeros(len(known), dtype=np.uint8)
+        numbers = [number for number, _ in self.terms]
+        self._place[numbers] = np.arange(1, len(numbers) + 1)
+        self._term_weights = np.array([0.0, *(weight for _, weight in self.terms)])
+
+    # Values of rows
+
+    def weight(self, name: str) -> float:
+        """Weight of a criterion, 0 when it does not apply."""
+        return self._weights.get(name, 0.0)
+
+    def sector_value(self, depth: int) -> float:
+        """Weighted value of a depth, at most."""
+        factor = self._frame.policy.implied_factor if self.prepared.implied else 1.0
+        return self.weight("sector") * criteria.DEPTH_VALUES[depth] * factor
+
+    def most_but_sector_and_text(self) -> float:
+        """More than any row can have of all other criteria together."""
+        certain = self.weight("resources") + self.weight("sdg") + self.weight("language") + self.providing.most
+        return certain + self._most_evidence
+
+    def _evidence(self) -> float:
+        points = float(self.providing.points.max(initial=0.0)) + float(self._store.rows["evidence"].max(initial=0))
+        return self.weight("evidence") * points / (points + self._frame.policy.evidence_half_at)
+
+    def most_without_text(self, slots: Slots, owner: Slots) -> Floats:
+        """More than the rows can have without text, from their briefs and their providers alone."""
+        rows = self._store.rows
+        depths = np.maximum(self._deepest[rows["code_a"][slots]], self._deepest[rows["code_b"][slots]])
+        found: Floats = np.array([self.sector_value(depth) for depth in range(5)])[depths]
+        # kinds that share a bit, and trade without goods in common, are counted too
+        covered = np.bitwise_count(rows["kinds"][slots] & self._sought) / max(
+            1, len(set(self.prepared.need.resource_kinds))
+        )
+        found += self.weight("resources") * np.minimum(1.0, covered)
+        found += self.providing.own[owner]
+        return found + (self.weight("sdg") + self.weight("language") + self._most_evidence)
+
+    def facets(self, slots: Slots, owner: Slots) -> tuple[Floats, Bools]:
+        """Scores of the rows without text, and whether the rules that look at what is offered allow them."""
+        rows = self._store.rows
+        if not len(slots):
+            return np.zeros(0), np.zeros(0, dtype=np.bool_)
+        held, begins = rows.facets.gather(slots)
+        marks = np.bitwise_or.reduceat(self._marks[held], begins)
+        total: Floats = np.asarray(np.add.reduceat(self._sums[held], begins), dtype=np.float64)
+        total += self._sector(np.maximum.reduceat(self.depths[held], begins), rows["implied"][slots])
+        goods = (marks & (TRADES | GOODS)) == TRADES | GOODS
+        if self.prepared.need.resource_kinds:
+            total += goods * (self.weight("resources") / len(set(self.prepared.need.resource_kinds)))
+        total += self._provided(slots, owner, marks)
+        served = (marks & SERVED) != 0
+        if self.everywhere:
+            served |= rows["all_south"][slots]
+        return total, served & (goods | ((marks & USEFUL) != 0))
+
+    def _sector(self, depths: NDArray[np.int8], implied: Bools) -> Floats:
+        values = np.array(criteria.DEPTH_VALUES)[depths]
+        factor = self._frame.policy.implied_factor
+        found: Floats = self.weight("sector") * np.where(implied | self.prepared.implied, values * factor, values)
+        return found
+
+    def _provided(self, slots: Slots, owner: Slots, marks: NDArray[np.uint8]) -> Floats:
+        """Language, evidence, and the provider's own part."""
+        rows = self._store.rows
+        speaks = ((marks & SPEAKS) != 0) | (self._speak[owner] & ~rows["own_languages"][slots])
+        points = self.providing.points[owner] + rows["evidence"][slots]
+        evidence = points / (points + self._frame.policy.evidence_half_at)
+        found: Floats = self.weight("language") * speaks + self.weight("evidence") * evidence
+        found += self.providing.own[owner]
+        return found
+
+    def text(self, slots: Slots) -> Floats:
+        """Text values of rows."""
+        rows = self._store.rows
+        if not len(slots) or not self.terms:
+            return np.zeros(len(slots))
+        held, begins = rows.terms.gather(slots)
+        places = self._place[held >> COUNT_BITS]
+        hits = np.flatnonzero(places)
+        owner = np.searchsorted(begins, hits, side="right") - 1
+        tf = (held[hits] & MOST_COUNTED).astype(np.float64)
+        impact = self._impact(tf, rows["length"][slots[owner]].astype(np.float64))
+        gained = np.bincount(owner, weights=self._term_weights[places[hits]] * impact, minlength=len(slots))
+        found: Floats = np.minimum(1.0, gained)
+        return found
+
+    def _impact(self, tf: Floats, length: Floats) -> Floats:
+        weighing = self._weighing
+        ratio = length / weighing.average_length if weighing.average_length else np.ones_like(length)
+        found: Floats = tf * (weighing.k1 + 1.0) / (tf + weighing.k1 * (1.0 - weighing.b + weighing.b * ratio))
+        return found
+
+    def text_bound(self) -> tuple[NDArray[np.float32], float]:
+        """For every settled row at least its text value from listed terms, and what the others can add at most."""
+        postings = self._store.postings
+        if postings.weighing != self._weighing:
+            return np.zeros(postings.rows, dtype=np.float32), 1.0  # bounds of other constants bound nothing
+        bound = np.zeros(postings.rows, dtype=np.float32)
+        unlisted = 0.0
+        for number, weight in self.terms:
+            if number >= len(postings.listed):
+                continue  # first said by a row that is not settled yet
+            if postings.listed[number]:
+                rows, impacts = postings.term(number)
+                bound[rows] += impacts * np.float32(weight * postings.weighing.step)
+            else:
+                unlisted += weight * float(postings.most[number]) * postings.weighing.step
+        return bound, unlisted

@@ -1,0 +1,264 @@
+"""The columns of all capabilities, dead rows included; facets and terms as lists of numbers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.matching.engine.columns import ID_TYPE, Bools, Column, Ids, Numbered, Ragged, Slots
+from services.matching.engine.inputs import common_depth
+from services.matching.engine.model import PUBLISHED, CapabilityFacts, Serves, hs_chapters
+from services.matching.engine.prepared import MOST_COUNTED, Content
+from services.matching.engine.text import Document
+from shared.reference.classifications import sdg_goal_of
+
+NONE, MANY, KIND, CHAPTER, ISIC, TARGET, GOAL, LANGUAGE, COUNTRY, BLOC = range(10)
+"""What a facet is; NONE stands in every row, so that no list of facets is empty; MANY in none, see `Words.briefs`."""
+Facet = tuple[int, str]
+
+COUNT_BITS = 8
+"""Low bits of a packed term: how often it is said. The high ones are its number."""
+
+HEADER = np.dtype(
+    [
+        ("id", ID_TYPE),
+        ("version", np.int32),
+        ("provider", np.int32),
+        ("renew_by", np.int32),
+        ("capacity", np.int32),
+        ("engaged", np.int32),
+        ("length", np.int32),
+        ("evidence", np.int32),
+        ("published", np.bool_),
+        ("all_south", np.bool_),
+        ("implied", np.bool_),
+        ("own_languages", np.bool_),
+        ("code_a", np.uint16),
+        ("code_b", np.uint16),
+        ("kinds", np.uint16),
+    ]
+)
+"""The members of a row that are one value each. The last three repeat facets in brief, see `Words.briefs`."""
+BRIEFS = ("code_a", "code_b", "kinds")
+KIND_BITS = 16
+NAMES = tuple(name for name in HEADER.names or () if name != "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Many rows at once: headers, and per row the numbers of its facets and packed terms, end to end."""
+
+    header: NDArray[Any]
+    facets: NDArray[np.uint16]
+    facet_counts: NDArray[np.int64]
+    terms: NDArray[np.uint32]
+    term_counts: NDArray[np.int64]
+
+
+def pack_term(number: int, count: int) -> int:
+    """A term and how often it is said, as one number."""
+    return number << COUNT_BITS | count
+
+
+class Rows:
+    """Rows of capabilities; `live` is false once another row or nobody took the place."""
+
+    __slots__ = ("columns", "facets", "ids", "live", "terms")
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.ids = Ids()
+        self.columns = {name: Column(HEADER[name]) for name in NAMES}
+        self.live = Column(np.bool_)
+        self.facets, self.terms = Ragged(np.uint16), Ragged(np.uint32)
+
+    def __len__(self) -> int:
+        """Count the rows, dead ones included."""
+        return len(self.live)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """All values of a member."""
+        return self.columns[name].values
+
+    def append(self, header: tuple[Any, ...], facets: list[int], terms: list[int]) -> int:
+        """Add a row, its header in the order of HEADER; gives the slot."""
+        slot = self.ids.append(header[0])
+        for column, value in zip(self.columns.values(), header[1:], strict=True):
+            column.append(value)
+        self.facets.append(facets)
+        self.terms.append(terms)
+        self.live.append(value=True)
+        return slot
+
+    def extend(self, block: Block) -> None:
+        """Add many rows whose ids are new; into empty rows without copying."""
+        if len(self):
+            self.ids.extend(block.header["id"])
+        else:
+            self.ids = Ids(np.ascontiguousarray(block.header["id"]))
+        for name, column in self.columns.items():
+            column.extend(block.header[name])
+        self.facets.extend(block.facets, block.facet_counts)
+        self.terms.extend(block.terms, block.term_counts)
+        self.live.extend(np.ones(len(block.header), dtype=np.bool_))
+
+    def take(self, slots: Slots) -> "Rows":
+        """A copy of some rows."""
+        copy = Rows()
+        copy.ids = Ids(self.ids.column.values[slots])
+        copy.columns = {name: Column(HEADER[name], column.values[slots]) for name, column in self.columns.items()}
+        copy.live = Column(np.bool_, self.live.values[slots])
+        copy.facets, copy.terms = self.facets.take(slots), self.terms.take(slots)
+        return copy
+
+    def trim(self) -> None:
+        """Give back the room kept for more rows."""
+        self.ids = self.ids.settled()
+        for column in (*self.columns.values(), self.live):
+            column.trim()
+        self.facets.trim()
+        self.terms.trim()
+
+    def offered(self, on: date) -> Bools:
+        """Rows that are live, published, not past their renewal date and have a place free."""
+        found: Bools = self.live.values & self["published"]
+        found &= self["renew_by"] >= on.toordinal()
+        found &= self["engaged"] < self["capacity"]
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the columns."""
+        single = sum(column.nbytes for column in (*self.columns.values(), self.live))
+        return self.ids.nbytes + single + self.facets.nbytes + self.terms.nbytes
+
+
+class Words:
+    """The open vocabularies of the rows: facets and terms by number."""
+
+    __slots__ = ("_depths", "_kinds", "facets", "terms")
+
+    def __init__(self) -> None:
+        """Begin with the facets that are none."""
+        self._depths: dict[str, NDArray[np.int8]] = {}
+        self._kinds = Numbered[str]()
+        self.facets, self.terms = Numbered[Facet](), Numbered[str]()
+        self.facets.numbers([(NONE, ""), (MANY, "")])
+
+    def facets_of(self, capability: CapabilityFacts, content: Content) -> list[int]:
+        """Numbers of all facets of a capability, each once."""
+        return sorted(set(self.facets.numbers(_facets(capability, content))))
+
+    def terms_of(self, document: Document) -> list[int]:
+        """Packed terms of a text."""
+        return [pack_term(self.terms.number(term), count) for term, count in document.frequencies.items()]
+
+    def briefs(self, facets: NDArray[np.uint16], counts: Slots) -> dict[str, NDArray[np.uint16]]:
+        """Two ISIC codes and the kinds as bits, per row: enough to bound a score without reading the lists.
+
+        A row with more than two codes has MANY for one of them, whose depth is unknown.
+        """
+        owner = np.repeat(np.arange(len(counts)), counts)
+        is_code = np.array([kind == ISIC for kind, _ in self.facets.values], dtype=np.bool_)[facets]
+        codes, of = facets[is_code], owner[is_code]
+        place = np.arange(len(of)) - np.searchsorted(of, of)
+        brief = np.zeros((3, len(counts)), dtype=np.uint16)
+        for which in (0, 1):
+            brief[which, of[place == which]] = codes[place == which]
+        brief[1, of[place > 1]] = 1
+        bits = np.array([self.kind_bit(*facet) for facet in self.facets.values], dtype=np.uint16)
+        if len(counts):
+            brief[2] = np.bitwise_or.reduceat(bits[facets], np.cumsum(counts) - counts)
+        return dict(zip(BRIEFS, brief, strict=True))
+
+    def kind_bit(self, kind: int, word: str) -> int:
+        """The bit of a resource kind, which the seventeenth shares with the first; 0 for other facets."""
+        if kind != KIND:
+            return 0
+        return 1 << self._kinds.number(word) % KIND_BITS
+
+    def depths(self, wanted: Iterable[str]) -> NDArray[np.int8]:
+        """Depth of the category that each facet, if it is an ISIC code, shares with one of the codes wanted."""
+        found = np.zeros(len(self.facets), dtype=np.int8)
+        for code in wanted:
+            np.maximum(found, self._depths_from(code), out=found)
+        return found
+
+    def _depths_from(self, code: str) -> NDArray[np.int8]:
+        held = self._depths.get(code)
+        if held is None or len(held) != len(self.facets):
+            shared = [common_depth(code, word) if kind == ISIC else 0 for kind, word in self.facets.values]
+            held = self._depths[code] = np.array(shared, dtype=np.int8)
+        return held
+
+    def read(self, rows: Rows, slot: int, institution_id: str) -> tuple[CapabilityFacts, Content]:
+        """What a row says, without the words of title and summary in their order; HS codes as chapters."""
+        held = [self.facets.values[number] for number in rows.facets.of(slot).tolist()]
+        packed = rows.terms.of(slot).tolist()
+        frequencies = {self.terms.values[p >> COUNT_BITS]: p & MOST_COUNTED for p in packed}
+        isic = _of(held, ISIC)
+        implied = bool(rows["implied"][slot])
+        content = Content(Document(int(rows["length"][slot]), frequencies), isic, implied=implied)
+        return _facts(rows, slot, institution_id, held, () if implied else isic), content
+
+
+def header_of(capability: CapabilityFacts, content: Content, provider_row: int) -> tuple[Any, ...]:
+    """The members that are one value each, in the order of HEADER, without the briefs."""
+    return (
+        capability.id,
+        capability.version,
+        provider_row,
+        capability.renew_by.toordinal(),
+        capability.capacity,
+        capability.engaged,
+        content.document.length,
+        capability.verified_evidence,
+        capability.status == PUBLISHED,
+        capability.serves.all_south,
+        content.implied,
+        bool(capability.languages),
+    )
+
+
+def _facets(capability: CapabilityFacts, content: Content) -> Iterable[Facet]:
+    yield NONE, ""
+    listed: tuple[tuple[int, Iterable[str]], ...] = (
+        (KIND, capability.resource_kinds),
+        (CHAPTER, hs_chapters(capability.hs)),
+        (ISIC, content.isic),
+        (TARGET, capability.sdg_targets),
+        (GOAL, {sdg_goal_of(target) for target in capability.sdg_targets}),
+        (LANGUAGE, capability.languages),
+        (COUNTRY, capability.serves.countries),
+        (BLOC, capability.serves.blocs),
+    )
+    for kind, words in listed:
+        yield from ((kind, word) for word in sorted(words))
+
+
+def _of(held: list[Facet], kind: int) -> tuple[str, ...]:
+    return tuple(sorted(word for k, word in held if k == kind))
+
+
+def _facts(rows: Rows, slot: int, institution_id: str, held: list[Facet], isic: tuple[str, ...]) -> CapabilityFacts:
+    return CapabilityFacts(
+        id=rows.ids.of(slot),
+        version=int(rows["version"][slot]),
+        institution_id=institution_id,
+        title="",
+        summary="",
+        resource_kinds=_of(held, KIND),
+        renew_by=date.fromordinal(int(rows["renew_by"][slot])),
+        serves=Serves(bool(rows["all_south"][slot]), _of(held, COUNTRY), _of(held, BLOC)),
+        isic=isic,
+        hs=_of(held, CHAPTER),
+        sdg_targets=_of(held, TARGET),
+        languages=_of(held, LANGUAGE),
+        capacity=int(rows["capacity"][slot]),
+        engaged=int(rows["engaged"][slot]),
+        status=PUBLISHED if rows["published"][slot] else "",
+        verified_evidence=int(rows["evidence"][slot]),
+    )

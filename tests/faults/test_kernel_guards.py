@@ -1,0 +1,393 @@
+"""Each protection of the kernel alone, on the smallest service: what would happen without it, made to happen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import NewPartitions
+
+from shared import operations
+from shared.data.database import direct_connection
+from shared.messaging import subscription
+from shared.messaging.envelope import SYSTEM_BY
+from shared.messaging.kafka import admin, ensure_topics, partition_of, stop_bounded
+from shared.ops import failpoints
+from tests.faults.checker import Figures
+from tests.faults.striking import row
+from tests.faults.tools.proxy import KafkaProxy
+from tests.support.kafka import PARTITIONS, Foreign, read_topic
+from tests.support.parts import Parts
+from tests.support.probe import TOPIC, Heard, Probe, Thing, ThingMade, probe_database, running_probe
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.messaging.envelope import CloudEvent
+
+pytestmark = pytest.mark.asyncio
+UNSENT = "select id from outbox where published_at is null order by id"
+
+
+@pytest.fixture(autouse=True)
+def disarmed() -> Iterator[None]:
+    yield
+    failpoints.disarm()
+
+
+async def make(probe: Probe, title: str) -> str:
+    answer = await probe.client.post("/things", json={"title": title}, headers=probe.as_owner())
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def rename(probe: Probe, thing: str, title: str) -> None:
+    headers = probe.as_owner() | {"if-match": "*"}
+    answer = await probe.client.post(f"/things/{thing}/rename", json={"title": title}, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+async def heard(probe: Probe, number: int) -> bool:
+    found = await probe.count(Heard)
+    assert found == number, f"{found} of {number} heard"
+    assert await probe.rows("select * from dead_letter") == []
+    return True
+
+
+async def on_kafka(parts: Parts, probe: Probe) -> list[CloudEvent]:
+    return await read_topic(parts.bootstrap, probe.running.settings.topic_prefix + TOPIC.name)
+
+
+async def no_rows(probe: Probe, sql: str) -> bool:
+    found = await probe.rows(sql)
+    assert not found, found
+    return True
+
+
+# relay and outbox
+
+
+async def test_a_row_without_an_acknowledgement_stays_unsent(parts: Parts) -> None:
+    async with KafkaProxy(int(parts.bootstrap.rpartition(":")[2])) as proxy, AsyncExitStack() as stack:
+        probe = await stack.enter_async_context(running_probe(Parts(parts.postgres_url, proxy.address)))
+        await make(probe, "first")
+        await eventually(lambda: heard(probe, 1))
+        proxy.stall()
+        for n in range(3):
+            await make(probe, f"thing {n}")
+        await eventually(lambda: proxy.did["stalled"] > 2)
+        assert len(await probe.rows(UNSENT)) == 3
+        proxy.heal()
+        await eventually(lambda: heard(probe, 4))
+        assert await eventually(lambda: no_rows(probe, UNSENT))
+
+
+async def test_a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        first = await make(probe, "before")
+        await eventually(lambda: heard(probe, 1))
+        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
+            insert = (
+                "insert into outbox (event_id, topic, key, sequence, type, subject, time, correlation, value) "
+                "select gen_random_uuid(), topic, {key}, {sequence}, type, subject, time, correlation, {value} "
+                "from outbox order by id limit 1"
+            )
+            neighbour = insert.format(key="gen_random_uuid()", sequence="sequence", value="value")
+            await hand.execute(neighbour)
+            # what no command can write: larger than any request to Kafka
+            value = "convert_to(repeat('x', 600000), 'UTF8')"
+            await hand.execute(insert.format(key="key", sequence="'0001-0000000002'", value=value))
+            await hand.execute(neighbour)
+            await hand.execute("update sequences set last = 2")
+        await rename(probe, first, "waits behind it")
+        others = [await make(probe, f"other {n}") for n in range(5)]
+        await eventually(lambda: heard(probe, 8))
+        assert {str(row.key) for row in await probe.rows("select key from outbox where published_at is null")} == {
+            first
+        }
+        assert len(await probe.rows(UNSENT)) == 2
+        ready = (await probe.client.get("/readyz")).json()
+        assert ready["status"] == "degraded"
+        assert "cannot be sent" in ready["checks"]["outbox-row"]["detail"]
+        await probe.rows_committed("delete from outbox where length(value) > 500000")
+        await eventually(lambda: heard(probe, 9))
+        assert {event.partitionkey for event in await on_kafka(parts, probe)} > {first, *others}
+
+
+async def test_a_row_that_commits_after_a_later_one_is_sent(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "opens the relay")
+        await eventually(lambda: heard(probe, 1))
+        async with direct_connection(probe.running.database.url, "test") as hand:
+            transaction = hand.transaction()
+            await transaction.start()
+            await hand.execute(
+                "insert into outbox (event_id, topic, key, sequence, type, subject, time, correlation, value) "
+                "select gen_random_uuid(), topic, gen_random_uuid(), sequence, type, subject, time, correlation, value "
+                "from outbox"
+            )
+            await make(probe, "has a higher id and commits first")
+            await eventually(lambda: heard(probe, 2))
+            await transaction.commit()
+        await eventually(lambda: heard(probe, 3))
+
+
+async def test_of_two_processes_one_relay_leads(parts: Parts) -> None:
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with (
+        running_probe(parts, url=url, prefix=prefix) as one,
+        running_probe(parts, url=url, prefix=prefix, replica="b") as other,
+    ):
+        await eventually(lambda: one.running.relay.leading.is_set() or other.running.relay.leading.is_set())
+        for n in range(10):
+            await make(one if n % 2 else other, f"thing {n}")
+        await eventually(lambda: heard(one, 10))
+        assert one.running.relay.leading.is_set() != other.running.relay.leading.is_set()
+        assert len(await on_kafka(parts, one)) == 10
+
+
+async def test_sixteen_writers_of_one_key_draw_numbers_without_gaps(parts: Parts) -> None:
+    async with running_probe(parts, pool_size=16) as probe:
+        thing = await make(probe, "one for all")
+
+        async def write(writer: int) -> None:
+            for n in range(6):
+                await rename(probe, thing, f"{writer} {n}")
+
+        await asyncio.gather(*(write(n) for n in range(16)))
+        await eventually(lambda: heard(probe, 97))
+        told = [event.sequence for event in await on_kafka(parts, probe)]
+        assert told == [f"0001-{n:010d}" for n in range(1, 98)]
+
+
+async def test_the_next_number_of_a_key_waits_for_the_transaction_that_drew_the_last(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        event = ThingMade(id=uuid4(), title="two at once", by=SYSTEM_BY)
+
+        async def another() -> None:
+            async with probe.running.transactions.background() as second:
+                second.publish(event)
+
+        async with probe.running.transactions.background() as first:
+            first.publish(event)
+            await first.flush()
+            later = asyncio.create_task(another())
+            waits = "select 1 from pg_locks where locktype = 'transactionid' and not granted"
+            await eventually(lambda: later_or_waiting(probe, later, waits))
+        await later
+        told = await probe.rows("select sequence from outbox order by id")
+        assert [row.sequence for row in told] == ["0001-0000000001", "0001-0000000002"]
+        await eventually(lambda: heard(probe, 2))
+
+
+async def later_or_waiting(probe: Probe, later: asyncio.Task[None], waits: str) -> bool:
+    return later.done() or bool(await probe.rows(waits))
+
+
+async def test_a_refused_command_is_told_to_nobody(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        body = {"title": "ghost", "fail_after_write": True}
+        assert (await probe.client.post("/things", json=body, headers=probe.as_owner())).status_code == 403
+        await make(probe, "real")
+        await eventually(lambda: heard(probe, 1))
+        assert len(await on_kafka(parts, probe)) == 1
+        assert await probe.count(Thing) == 1
+
+
+async def test_a_topic_made_anew_is_filled_again_and_read_from_its_start(parts: Parts) -> None:
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        for n in range(12):
+            await make(probe, f"before {n}")
+        await eventually(lambda: heard(probe, 12))
+        await probe.rows_committed("delete from heard where title like '%0'")  # as if it had not come that far
+        await probe.rows_committed("delete from inbox where event_id not in (select id from heard)")
+        async with admin(parts.bootstrap) as client:
+            await client.delete_topics([prefix + TOPIC.name])
+        for n in range(12):
+            await make(probe, f"after {n}")
+        await eventually(lambda: heard(probe, 24))
+        assert len({event.id for event in await on_kafka(parts, probe)}) == 24
+
+
+async def test_a_key_stays_where_it_is_when_partitions_are_added(parts: Parts) -> None:
+    prefix = f"r{uuid4().hex[:8]}."
+    await ensure_topics(parts.bootstrap, [TOPIC], prefix=prefix, replication=1)
+    async with admin(parts.bootstrap) as client:
+        await client.create_partitions({prefix + TOPIC.name: NewPartitions(12)})
+    async with running_probe(parts, prefix=prefix) as probe:
+        for n in range(20):
+            await make(probe, f"thing {n}")
+        await eventually(lambda: heard(probe, 20))
+        for key, partition in await places(parts, prefix + TOPIC.name):
+            assert partition == partition_of(key, TOPIC.partitions)
+
+
+async def places(parts: Parts, topic: str) -> list[tuple[bytes, int]]:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=parts.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        polled = await consumer.getmany(timeout_ms=2_000)
+        return [(record.key, record.partition) for records in polled.values() for record in records]
+    finally:
+        await stop_bounded(consumer)
+
+
+# consumer and inbox
+
+
+async def again(parts: Parts, probe: Probe, records: list[CloudEvent]) -> None:
+    PARTITIONS.setdefault(TOPIC.name, TOPIC.partitions)
+    async with Foreign(parts.bootstrap, probe.running.settings.topic_prefix) as foreign:
+        for record in records:
+            await foreign.send_record(TOPIC.name, record)
+
+
+async def test_an_event_that_comes_again_in_any_order_has_one_effect(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        things = [await make(probe, f"thing {n}") for n in range(4)]
+        for thing in things:
+            await rename(probe, thing, "again")
+        await eventually(lambda: heard(probe, 8))
+        copies = await on_kafka(parts, probe) * 5
+        random.Random(1).shuffle(copies)  # noqa: S311 (an order)
+        await again(parts, probe, copies)
+        await make(probe, "last")
+        await eventually(lambda: heard(probe, 9))
+        await eventually(lambda: all_read(probe))
+        assert await heard(probe, 9)
+
+
+async def all_read(probe: Probe) -> bool:
+    return probe.running.consumer.lag == 0
+
+
+@pytest.mark.parametrize("point", ["consumer.handled", "consumer.committed"])
+async def test_what_was_in_hand_when_a_consumer_died_has_its_effect_once(parts: Parts, point: str) -> None:
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix, failpoints=f"{point}=fail") as probe:
+        for n in range(6):
+            await make(probe, f"thing {n}")
+        await eventually(lambda: probe.running.consumer.fault.since)
+    failpoints.disarm()
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        await eventually(lambda: heard(probe, 6))
+
+
+async def test_a_fault_of_the_surroundings_buries_nothing(parts: Parts) -> None:
+    async with running_probe(parts, failpoints="consumer.handled=fail@1") as probe:
+        await make(probe, "handled at the second attempt")
+        await eventually(lambda: heard(probe, 1))
+
+
+async def test_one_bad_record_is_buried_and_its_neighbours_are_not(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        thing = await make(probe, "good 0")
+        for title in ("good 1", "poison", "good 2", "good 3"):
+            await rename(probe, thing, title)
+        await eventually(lambda: buried(probe, 1))
+        await eventually(lambda: all_read(probe))
+        assert await probe.count(Heard) == 4
+        told = await probe.rows("select sequence from heard order by ctid")
+        assert [row.sequence[-1] for row in told] == ["1", "2", "4", "5"]
+
+
+async def buried(probe: Probe, number: int) -> bool:
+    return len(await probe.rows("select * from dead_letter")) == number
+
+
+async def test_a_redriven_letter_has_one_effect_however_often(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        thing = await make(probe, "poison")
+        await eventually(lambda: buried(probe, 1))
+        await probe.rows_committed(
+            "update dead_letter set value = convert_to(replace(convert_from(value, 'UTF8'), 'poison', 'cured'), 'UTF8')"
+        )
+        [letter] = await probe.rows("select id from dead_letter")
+        outcomes = [await operations.redrive(probe.running, letter.id) for _ in range(2)]
+        assert outcomes == ["handled", "not waiting"]
+        told = Counter(str(row.thing_id) for row in await probe.rows("select thing_id from heard"))
+        assert told == {thing: 1}
+
+
+async def test_a_deploy_where_every_record_fails_drains_no_topic(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        thing = await make(probe, "poison")
+        for n in range(40):
+            await rename(probe, thing, f"poison {n}")
+        await eventually(lambda: probe.running.consumer.limit_fault.since)
+        assert len(await probe.rows("select * from dead_letter")) <= 20
+
+
+async def test_a_lock_that_lasts_is_waited_for_and_nothing_is_lost(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "first")
+        await eventually(lambda: heard(probe, 1))
+        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
+            await hand.execute("lock table heard in access exclusive mode")
+            await make(probe, "waits")
+            waits: Any = "select count(*) from pg_locks where relation = 'heard'::regclass and not granted"
+            await eventually(lambda: hand.fetchval(waits))
+            await eventually(lambda: probe.running.consumer.fault.since, 20)  # lock_timeout
+        await eventually(lambda: heard(probe, 2))
+
+
+async def test_a_handler_slower_than_the_poll_interval_loses_and_repeats_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "MOST_POLL_MS", 1_500)
+    async with running_probe(parts) as probe:
+        await make(probe, "first")
+        await eventually(lambda: heard(probe, 1))
+        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
+            await hand.execute("lock table heard in access exclusive mode")
+            for n in range(5):
+                await make(probe, f"waits {n}")
+            begun = asyncio.get_running_loop().time()
+            await eventually(lambda: asyncio.get_running_loop().time() > begun + 4)
+        await eventually(lambda: heard(probe, 6))
+        await make(probe, "last")
+        await eventually(lambda: heard(probe, 7))
+
+
+async def test_a_new_database_hears_an_old_topic_from_its_beginning(parts: Parts) -> None:
+    prefix = f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, prefix=prefix) as old:
+        for n in range(12):
+            await make(old, f"thing {n}")
+        await eventually(lambda: heard(old, 12))
+    async with running_probe(parts, prefix=prefix) as new:  # the same group, with offsets of its own in Kafka
+        await eventually(lambda: heard(new, 12))
+
+
+@pytest.mark.long
+async def test_a_backlog_of_two_hundred_thousand_rows_is_sent_in_order(
+    parts: Parts, record_property: Callable[[str, object], None]
+) -> None:
+    async with running_probe(parts) as probe:
+        first = await make(probe, "first")
+        await eventually(lambda: heard(probe, 1))
+        async with direct_connection(probe.running.database.url, "test") as hand:
+            await hand.execute(
+                "insert into outbox (event_id, topic, key, sequence, type, subject, time, correlation, value) "
+                "select gen_random_uuid(), topic, 'key ' || n % 50, '0001-' || lpad((n / 50 + 1)::text, 10, '0'), "
+                "'org.bandung.Unheard.v1', subject, time, correlation, value from outbox, generate_series(0, 199999) n"
+            )
+        begun = asyncio.get_running_loop().time()
+        await rename(probe, first, "behind all of them")
+        await eventually(lambda: heard(probe, 2), 120)
+        seconds = asyncio.get_running_loop().time() - begun
+        by_key: dict[str, list[str]] = defaultdict(list)
+        for event in await on_kafka(parts, probe):
+            by_key[event.partitionkey].append(event.sequence)
+        assert len(by_key) == 51
+        assert all(told == sorted(set(told)) for told in by_key.values())
+        assert sum(map(len, by_key.values())) == 200_002
+        record_property("fault", row("backlog of 200,000", "200000 unsent", Figures(200_002, 0, 0, 0, 0), seconds))

@@ -1,0 +1,125 @@
+"""Real processes of the services, killed, frozen and started again as an orchestrator would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.support.system import ROOT
+from tests.support.waiting import eventually
+
+RESTART_SECONDS = 0.5
+STOP_SECONDS = 12.0
+YOUNG_SECONDS = 4.0
+
+
+@dataclass
+class ServiceProcess:
+    """`python -m services.<name> run`, started again whenever it ends, until `stop`."""
+
+    name: str
+    env: dict[str, str]
+    output: Path
+    replica: str = "0"
+    deaths: list[int] = field(default_factory=list)
+    """Exit codes, in order; -9 for SIGKILL."""
+    restart_seconds: float = RESTART_SECONDS
+    """Until its orchestrator starts it again."""
+    _process: subprocess.Popen[bytes] | None = None
+    _keeper: asyncio.Task[None] | None = None
+    _begun: float = 0.0
+
+    @property
+    def pid(self) -> int:
+        """The living process. Fails when there is none: a fault that did not happen shows nothing."""
+        assert self._process is not None, f"{self.name} was never started"
+        assert self._process.poll() is None, f"{self.name} does not run"
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs now."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, **env: str) -> None:
+        """Runs it; `env` counts for this one life."""
+        self._launch(env)
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def restart(self, **env: str) -> None:
+        """Down in order and up again with these variables, which the life after it has no more."""
+        await self.stop()
+        self.start(**env)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the process itself."""
+        os.kill(self.pid, number)
+
+    async def kill(self) -> None:
+        """SIGKILL, seen to be dead."""
+        before = len(self.deaths)
+        self.signal(signal.SIGKILL)
+        await eventually(lambda: len(self.deaths) > before)
+        assert self.deaths[-1] == -signal.SIGKILL
+
+    async def stop(self) -> float:
+        """SIGTERM; the seconds until it had ended with 0."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        if not self.alive:
+            return 0.0
+        assert self._process is not None
+        begun = time.monotonic()
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            code = await asyncio.to_thread(self._process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+            raise AssertionError(f"{self.name} did not end within {STOP_SECONDS:g} s of SIGTERM") from None
+        # while its code is still being read it has no say yet, and nothing to end in order either
+        young = begun - self._begun < YOUNG_SECONDS
+        assert code == 0 or (young and code == -signal.SIGTERM), f"{self.name} ended with {code}"
+        return time.monotonic() - begun
+
+    def memory_mb(self) -> float:
+        """Resident memory."""
+        return float(psutil.Process(self.pid).memory_info().rss / 1e6)
+
+    def local_ports(self) -> set[int]:
+        """The ports of its own ends of all its connections."""
+        return {int(each.laddr.port) for each in psutil.Process(self.pid).net_connections("tcp") if each.laddr}
+
+    async def _keep(self) -> None:
+        while True:
+            assert self._process is not None
+            process = self._process
+            self.deaths.append(await asyncio.to_thread(process.wait))
+            await asyncio.sleep(self.restart_seconds)
+            self._launch({})
+
+    def _launch(self, env: dict[str, str]) -> None:
+        self._begun = time.monotonic()
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{self.name}", "run"],
+                cwd=ROOT,
+                env=os.environ | self.env | {"BANDUNG_REPLICA": self.replica} | env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
