@@ -139,6 +139,6 @@ def test_concepts_imply_sectors() -> None:
 
 def test_the_lexicon_covers_the_field() -> None:
     found = default_lexicon().concepts.values()
-    assert len(found) >= 700
+    assert len(found) >= 800
     assert sum(1 for concept in found if concept.isic) >= 700
     assert all(concept.labels[language] for concept in found for language in LANGUAGES)

@@ -121,6 +121,8 @@ def _without_prefix(word: str, prefixes: tuple[str, ...], stays: int) -> str:
 
 
 def _without_ending(word: str, endings: tuple[str, ...], stays: int) -> str:
+    if not word.endswith(endings):
+        return word
     found = next((e for e in endings if word.endswith(e) and len(word) - len(e) >= stays), "")
     return word[: len(word) - len(found)]
 
@@ -211,13 +213,14 @@ ENDINGS_OF_FORMS = (
     (("tre", "tres", "ters"), "ter", 2),
 )
 """Spellings of one word: British and American, and plurals of four languages that no final s makes."""
+ANY_ENDING = tuple(ending for endings, _, _ in ENDINGS_OF_FORMS for ending in endings)
 
 
 def latin_form(word: str) -> str:
     """One spelling and the singular of a word of English, French, Spanish or Portuguese, accents gone already."""
     if len(word) < LATIN_STEM or word.isdigit():
         return word
-    for endings, common, stays in ENDINGS_OF_FORMS:
+    for endings, common, stays in ENDINGS_OF_FORMS if word.endswith(ANY_ENDING) else ():
         for ending in endings:
             if word.endswith(ending) and len(word) - len(ending) >= stays:
                 return word[: -len(ending)] + common
