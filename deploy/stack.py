@@ -53,11 +53,20 @@ def environment(state: Path) -> dict[str, str]:
         found["COMPOSE_FILE"] = found.get("COMPOSE_FILE", "docker-compose.yml") + os.pathsep + "deploy/kafka-port.yml"
     if "observability" in found.get("COMPOSE_PROFILES", "").split(","):
         found.setdefault("BANDUNG_OTLP_ENDPOINT", "http://otel-collector:4318")
-    if (ROOT / ".git").exists() and "BANDUNG_COMMIT" not in found:
+    if shutil.which("git") and "BANDUNG_COMMIT" not in found:
         words = ["git", "rev-parse", "--short", "HEAD"]
         revision = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         found["BANDUNG_COMMIT"] = revision.stdout.strip() or "unknown"
     return found
+
+
+def open_mounted_files() -> None:
+    """Lets the containers' users read what is mounted from `deploy`, also in a checkout private to its owner."""
+    for name in ("postgres", "prometheus", "grafana", "otel"):
+        for path in (ROOT / "deploy" / name, *(ROOT / "deploy" / name).rglob("*")):
+            mode = path.stat().st_mode
+            if (wanted := mode | (0o555 if path.is_dir() else 0o444)) != mode:
+                path.chmod(wanted)
 
 
 @dataclass
@@ -146,6 +155,7 @@ class Stack:
         (self.state / "secrets").mkdir(parents=True, exist_ok=True)
         configuration = self.configuration()
         self.write_secrets(configuration["name"])
+        open_mounted_files()
         self.require_free_ports(configuration["services"])
         if build:
             say("Building the images ...")
@@ -286,6 +296,8 @@ def _signs_in(registry: str, key: Row) -> bool:
         if error.code == UNAUTHORIZED:
             return False
         raise Trouble(f"registry answers {error.code} to a sign-in: {error.read()[:300]!r}") from error
+    except urllib.error.URLError as error:
+        raise Trouble(f"registry does not answer a sign-in at {registry}: {error.reason}") from error
 
 
 def main(words: list[str]) -> int:

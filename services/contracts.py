@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,21 +36,65 @@ def list_events(as_json: AsJson = False) -> None:
 
 @app.command()
 def write(as_json: AsJson = False) -> None:
-    """Write the documents under shared/contracts from the code."""
+    """Write the documents under shared/contracts from the code, and the samples that are lacking."""
     from shared.cli import show
-    from shared.contracting import files
+    from shared.contracting import files, samples
 
-    changed = files.write(files.generated(services()))
-    show([{"file": c.file, "was": c.state} for c in changed], as_json=as_json, title="Changed")
+    made = services()
+    rows = [{"file": c.file, "was": c.state} for c in files.write(files.texts(files.documents(made)))]
+    new = samples.lacking(made)
+    samples.add(new)
+    rows += [{"file": f"samples/{sample.name}", "was": "missing"} for sample in new]
+    show(rows, as_json=as_json, title="Changed")
 
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Fail when a committed document is not what the code says."""
+    """Fail when a document is not what the code says, or when the code breaks what was released."""
     from shared.cli import complain, show
-    from shared.contracting import files
+    from shared.contracting import files, release, samples
 
-    found = files.differences(files.generated(services()))
-    show([{"file": d.file, "state": d.state} for d in found], as_json=as_json, title="Differences")
-    if found:
+    made = services()
+    documents = files.documents(made)
+    stale = [_row(d.file, d.state) for d in files.differences(files.texts(documents))]
+    stale += [_row(f"samples/{sample.name}", "missing") for sample in samples.lacking(made)]
+    broken = _breaks(release.present(made, documents))
+    show(stale + broken, as_json=as_json, title="Faults")
+    if stale:
         raise complain("The documents are not those of the code. Run: make contracts")
+    if broken:
+        raise complain(
+            "This breaks who relies on the released contracts: keep what was, and add beside it (an optional member, a "
+            ".v2 of the event, another route). If it must be: bandung contracts release --accept-breaks"
+        )
+
+
+@app.command("release")
+def release_set(
+    accept: Annotated[bool, typer.Option("--accept-breaks", help="Although it breaks who relies on the last.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the present contracts the released ones, which later ones are held against."""
+    from shared.cli import complain, show
+    from shared.contracting import files, release
+
+    made = services()
+    now = release.present(made, files.documents(made))
+    broken = _breaks(now)
+    show(broken, as_json=as_json, title="Breaks")
+    if broken and not accept:
+        raise complain("Nothing was released. With --accept-breaks it is all the same.")
+    release.release(now)
+
+
+def _breaks(now: dict[str, Any]) -> list[dict[str, str]]:
+    """What breaks whoever relies on the last release."""
+    from shared.contracting import release
+
+    old = release.released()
+    found = [] if old is None else release.breaks(old, now)
+    return [_row(b.document, b.change.kind, b.change.where, b.change.words) for b in found]
+
+
+def _row(file: str, what: str, where: str = "", how: str = "") -> dict[str, str]:
+    return {"file": file, "what": what, "where": where, "how": how}

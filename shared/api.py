@@ -66,6 +66,8 @@ class Rule:
     transaction: bool = True
     reads_json: bool = True
     refuses: frozenset[str] = frozenset()
+    patches: type[BaseModel] | None = None
+    """What the merged resource must fit, where the body of a PATCH is read as plain JSON."""
 
 
 class Router:
@@ -104,9 +106,17 @@ class Router:
         rule = Rule(policy, transaction, reads_json, frozenset(refuses))
         return self._add("POST", path, rule, {"status_code": status, **options})
 
-    def patch(self, path: str, policy: Policy, *, refuses: Iterable[str] = (), **options: Any) -> Callable[[E], E]:  # noqa: ANN401
-        """A JSON merge patch."""
-        return self._add("PATCH", path, Rule(policy, refuses=frozenset(refuses)), options)
+    def patch(
+        self,
+        path: str,
+        policy: Policy,
+        *,
+        refuses: Iterable[str] = (),
+        patches: type[BaseModel] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> Callable[[E], E]:
+        """A JSON merge patch; `patches` says in the documents what a body of plain JSON is merged into."""
+        return self._add("PATCH", path, Rule(policy, refuses=frozenset(refuses), patches=patches), options)
 
     def _add(self, method: str, path: str, rule: Rule, options: dict[str, Any]) -> Callable[[E], E]:
         def register(endpoint: E) -> E:

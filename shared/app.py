@@ -150,8 +150,9 @@ class _Outermost:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen["status"] = message["status"]
-                message.setdefault("headers", []).extend(_headers(request_id))
+                headers = message.setdefault("headers", [])
+                seen["status"], seen["stream"] = message["status"], _is_stream(headers)
+                headers.extend(_headers(request_id))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(service=self._running.service.name, request_id=request_id):
@@ -176,10 +177,15 @@ class _Outermost:
         route = getattr(scope.get("route"), "path", "unknown")
         took = time.perf_counter() - seen["begun"]
         self._running.metrics.requests.labels(scope["method"], route, str(seen["status"])).inc()
-        self._running.metrics.request_seconds.labels(route).observe(took)
+        if not seen.get("stream"):  # it lasts as long as its reader likes
+            self._running.metrics.request_seconds.labels(route).observe(took)
         log.debug(
             "request", method=scope["method"], path=scope["path"], status=seen["status"], ms=round(took * 1000, 1)
         )
+
+
+def _is_stream(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
 
 
 def _headers(request_id: str) -> list[tuple[bytes, bytes]]:

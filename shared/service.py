@@ -28,7 +28,7 @@ from shared.messaging.relay import Relay
 from shared.messaging.transaction import Transactions, Tx
 from shared.ops.clock import Clock
 from shared.ops.faults import Fault
-from shared.ops.telemetry import Metrics, tracer_provider
+from shared.ops.telemetry import Metrics, shut_down, tracer_provider
 from shared.web.auth import JwksCache, KeySource, Verifier
 from shared.web.client import fetch_json
 from shared.web.limits import RateLimiter
@@ -162,9 +162,9 @@ class Running:
         )
 
     async def close(self) -> None:
-        """Lets go of the database."""
+        """Lets go of the database and of the collector."""
         await self.database.close()
-        self.tracing.shutdown()
+        await shut_down(self.tracing)
 
     def _relay(self, url: str) -> Relay:
         settings = self.settings

@@ -28,7 +28,7 @@ class Fill(Enum):
     KNOWN = "those that the table knows, in a request"
     STORY = "null where the table knows nothing, in an answer"
     NULLS = "null wherever the schema allows it"
-    ALL = "null nowhere"
+    ALL = "null nowhere, and no list empty"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Examples:
     def _of(self, schema: Json, scope: str, member: str) -> Any:  # noqa: ANN401
         if "$ref" in schema:
             name = schema["$ref"].rpartition("/")[2]
-            return self.values[name] if name in self.values else self._of(self.schemas[name], scope, member)
+            its = self.schemas[name]
+            return self._fitted(self.values[name], its) if name in self.values else self._of(its, scope, member)
         if "anyOf" in schema:
             return self._of(self._choice(schema["anyOf"]), scope, member)
         if "const" in schema:
@@ -73,9 +74,31 @@ class Examples:
         if nullable and self.fill is Fill.NULLS:
             return None
         known = self._known(parent, name, scope)
-        if known and not (self.values[known] is None and self.fill is Fill.ALL):
-            return self.values[known]
+        if known and not self._rules_out(self.values[known]):
+            return self._fitted(self.values[known], schema)
         return None if nullable and self.fill is Fill.STORY else self._of(schema, "", name)
+
+    def _fitted(self, value: Any, schema: Json) -> Any:  # noqa: ANN401
+        """A value of the table with its own members null, or not null, as `fill` wants it."""
+        if self.fill in (Fill.KNOWN, Fill.STORY):
+            return value
+        if "$ref" in schema:
+            return self._fitted(value, self.schemas[schema["$ref"].rpartition("/")[2]])
+        if "anyOf" in schema:
+            return self._fitted(value, self._choice(schema["anyOf"]))
+        if isinstance(value, list):
+            return [self._fitted(item, schema["items"]) for item in value]
+        if isinstance(value, dict) and "properties" in schema:
+            return self._with(schema["title"], value).of(schema)
+        return value
+
+    def _with(self, model: str, members: Json) -> Examples:
+        """With these members for one model, but for those that `fill` rules out."""
+        given = {f"{model}.{name}": item for name, item in members.items() if not self._rules_out(item)}
+        return Examples({**self.values, **given}, self.schemas, self.fill)
+
+    def _rules_out(self, value: Any) -> bool:  # noqa: ANN401
+        return self.fill is Fill.ALL and value in (None, [])
 
     def _known(self, parent: Json, name: str, scope: str) -> str | None:
         """The key under which the table has a value for this member."""

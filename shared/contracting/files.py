@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shared.service import Service
 
+Json = dict[str, Any]
 FOLDER = Path(__file__).parents[1] / "contracts"
 GENERATED = ("schemas", "asyncapi", "openapi")
 """Folders that hold nothing but generated files."""
@@ -27,12 +28,17 @@ class Difference:
     state: Literal["missing", "stale", "superfluous"]
 
 
-def generated(services: Sequence[Service]) -> dict[str, str]:
-    """Path below the folder -> text of every document."""
-    return {f"{name}.json": text_of(document) for name, document in _documents(services)}
+def documents(services: Sequence[Service]) -> dict[str, Json]:
+    """Every document by its path below the folder."""
+    return {f"{name}.json": document for name, document in _documents(services)}
 
 
-def _documents(services: Sequence[Service]) -> Iterator[tuple[str, dict[str, Any]]]:
+def texts(made: Mapping[str, Json]) -> dict[str, str]:
+    """The documents as they are written."""
+    return {name: text_of(document) for name, document in made.items()}
+
+
+def _documents(services: Sequence[Service]) -> Iterator[tuple[str, Json]]:
     for service in services:
         for event in service.publishes:
             yield f"schemas/{schemas.versioned(event)}", schemas.of_event(event)
@@ -41,7 +47,7 @@ def _documents(services: Sequence[Service]) -> Iterator[tuple[str, dict[str, Any
     yield "asyncapi/partners", asyncapi.for_partners(services)
 
 
-def text_of(document: Mapping[str, Any]) -> str:
+def text_of(document: Json) -> str:
     """A document as it is written to a file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

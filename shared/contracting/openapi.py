@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from shared import __version__
-from shared.contracting import problems, schemas, webhooks
+from shared.contracting import patches, problems, schemas, webhooks
 from shared.contracting.examples import Examples, Fill
 from shared.contracting.operations import PARAMETERS, Operation
 
@@ -61,9 +61,13 @@ def _routes(service: Service) -> Iterator[APIRoute]:
 
 def _complete(document: Json, route: APIRoute, service: Service) -> None:
     parts = document["components"]["schemas"]
+    operation = document["paths"][route.path_format][problems.method_of(route).lower()]
+    patched = problems.rule_of(route).patches
+    if patched is not None:
+        operation["requestBody"]["content"]["application/json"]["schema"] = patches.add(parts, patched)
     Operation(
         route,
-        document["paths"][route.path_format][problems.method_of(route).lower()],
+        operation,
         Examples(service.examples, parts, Fill.KNOWN),
         Examples(service.examples, parts, Fill.STORY),
         document["components"].setdefault("responses", {}),

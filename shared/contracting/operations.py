@@ -54,8 +54,7 @@ class Operation:
     @property
     def rule(self) -> Rule:
         """What the kernel knows of the route."""
-        rule: Rule = self.route.endpoint.__rule__  # type: ignore[attr-defined]
-        return rule
+        return problems.rule_of(self.route)
 
     def complete(self) -> None:
         """Adds everything."""

@@ -55,7 +55,7 @@ PROBLEM_ERROR: Json = {
 
 def codes_of(route: APIRoute) -> list[str]:
     """Every code that this route can answer with: those of the conventions that apply, and those of its own rules."""
-    rule: Rule = route.endpoint.__rule__  # type: ignore[attr-defined]
+    rule = rule_of(route)
     names = set(query_names(route.dependant))
     found = {"validation_failed", "internal_error", "unavailable", *rule.refuses}
     if not rule.policy.public:
@@ -82,6 +82,12 @@ def _of_headers(route: APIRoute, rule: Rule) -> set[str]:
     if takes_idempotency_key(route, rule):
         found |= {"invalid_header", "idempotency_key_reused", "idempotency_in_flight"}
     return found
+
+
+def rule_of(route: APIRoute) -> Rule:
+    """What the kernel knows of the route."""
+    rule: Rule = route.endpoint.__rule__  # type: ignore[attr-defined]
+    return rule
 
 
 def method_of(route: APIRoute) -> str:

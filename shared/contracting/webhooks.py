@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.contracting import schemas
+from shared.contracting import records, schemas
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.messaging.envelope import Event
     from shared.service import Service
 
@@ -47,26 +49,27 @@ ENVELOPE: Json = {
 
 def add(document: Json, service: Service) -> None:
     """One webhook per event that the service delivers, with the schemas of their data."""
-    events = sorted(service.delivers, key=lambda event: event.short_name())
-    document["components"]["schemas"] |= schemas.as_components(events) | {"CloudEvent": ENVELOPE}
-    document["webhooks"] = {event.short_name(): {"post": _operation(event)} for event in events}
+    events = sorted(service.delivers, key=schemas.name)
+    schemas.put(document["components"]["schemas"], {**schemas.as_components(events), "CloudEvent": ENVELOPE})
+    document["webhooks"] = {schemas.name(event): {"post": _operation(event, service.examples)} for event in events}
 
 
-def _operation(event: type[Event]) -> Json:
-    data = {"$ref": f"#/components/schemas/{event.short_name()}"}
+def _operation(event: type[Event], values: Mapping[str, Any]) -> Json:
+    data = {"$ref": f"#/components/schemas/{schemas.name(event)}"}
     schema = {"allOf": [
         {"$ref": "#/components/schemas/CloudEvent"},
         {"properties": {"type": {"const": event.wire}, "data": data}},
     ]}  # fmt: skip
+    example = records.story(event, values).structured()
     return {
-        "operationId": f"deliver_{event.short_name()}",
+        "operationId": f"deliver_{schemas.name(event)}",
         "tags": ["deliveries"],
         "summary": schemas.summary(event),
         "parameters": [
             {"name": name, "in": "header", "required": True, "description": words, "schema": _TEXT}
             for name, words in _HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {CLOUD_EVENT: {"schema": schema}}},
+        "requestBody": {"required": True, "content": {CLOUD_EVENT: {"schema": schema, "example": example}}},
         "responses": {
             "2XX": {"description": "Taken. Anything else, or no answer in 15 s, is tried again for a day and more"},
             "410": {"description": "Gone: the webhook is disabled at once"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from shared.ops.settings import ServiceSettings
 
+LAST_SPANS_SECONDS = 1.0
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -27,8 +31,9 @@ def tracer_provider(settings: ServiceSettings) -> TracerProvider:
     # without a collector nobody reads spans: ids still travel, and a sampled caller stays sampled
     sampler = ParentBased(ALWAYS_ON if settings.otlp_endpoint else ALWAYS_OFF)
     names = {"service.name": settings.service, "service.namespace": settings.instance}
-    provider = TracerProvider(sampler=sampler, resource=Resource.create(names))
+    provider = TracerProvider(sampler=sampler, resource=Resource.create(names), shutdown_on_exit=False)
     if settings.otlp_endpoint:
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # one line per lost batch, not per attempt
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (only when used)
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
@@ -36,6 +41,16 @@ def tracer_provider(settings: ServiceSettings) -> TracerProvider:
             BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint}/v1/traces"))
         )
     return provider
+
+
+async def shut_down(provider: TracerProvider) -> None:
+    """Sends the last spans, for a second at most: a collector that is away must not hold up the end of a service.
+
+    The exporter tries for seven seconds and longer, and a thread of asyncio's own pool would be waited for.
+    """
+    ending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+    ending.start()
+    await asyncio.to_thread(ending.join, LAST_SPANS_SECONDS)
 
 
 def current_traceparent() -> str | None:

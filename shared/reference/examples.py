@@ -51,7 +51,7 @@ _COMMON: dict[str, Any] = {
     "updated_at": NOW,
     "errors": [],
     "facilitators": [],
-    "hs": [],
+    "hs": ["4107"],
     "institution_id": LIDI,
     "isic": ["1511"],
     "language": "en",
@@ -64,6 +64,16 @@ _COMMON: dict[str, Any] = {
     "sdg_targets": ["9.4", "1.4"],
     "technologies": ["effluent treatment"],
     "text": None,
+    "Reason": {"code": "other"},
+    "ExternalId": {"scheme": "ET-MOT", "value": "LIDI-001"},
+    "OtherName": {"language": "fr", "name": "Institut du cuir"},
+    "Evidence": {"title": "Annual report 2025", "url": "https://clri.example/report.pdf"},
+    "Serves.countries": ["ETH"],
+    "Serves.blocs": ["COMESA"],
+    "conditions": "A common sewer, and one operator who is trained.",
+    "note": "The page says February.",
+    "website": "https://lidi.example",
+    "source": "https://www.unido.org",
     "version": 1,
     "need_id": NEED,
     "capability_id": CAPABILITY,
@@ -195,6 +205,10 @@ _REGISTRY: dict[str, Any] = {
     "CentreStatusIn.since": "2008-05",
     "CentreStatusIn.source": "Agreement signed in Beijing",
     "CentreState.id": CENTRE,
+    "CentreState.name": "UNIDO Centre for South-South Industrial Cooperation in India",
+    "CentreState.kind": "south_south_industrial_cooperation",
+    "CentreState.status": "operating",
+    "CentreStep.status": "operating",
     "CentreState.host_country": "IND",
     "CentreState.since": "2007-01",
     "CentreStep.since": "2007-01",
@@ -217,6 +231,18 @@ _REGISTRY: dict[str, Any] = {
         }
     ],
     "CountryOut.actions": ["confirm-status"],
+    "CountryStatusChanged.country": {
+        "code": "BGD",
+        "version": 2,
+        "name": "Bangladesh",
+        "as_of": TODAY,
+        "groups": [],
+        "south": True,
+        "income_group": "lower_middle",
+        "scheduled": [{"group": "ldc", "leaves_on": TODAY, "source": "A/RES/76/8", "confirmed": True}],
+    },
+    "ScheduledEnd": {"group": "ldc", "leaves_on": "2026-11-24", "source": "A/RES/76/8", "confirmed": False},
+    "CountryState.income_group": "lower_middle",
     "CountryState.code": "BGD",
     "CountryState.name": "Bangladesh",
     "CountryState.groups": ["ldc"],
@@ -272,9 +298,9 @@ _MATCHING: dict[str, Any] = {
     "MatchState.status": "proposed",
     "MatchState.origin": "ranking",
     "MatchState.expires_at": "2026-12-15T09:20:01Z",
-    "Answers.beneficiary": None,
-    "Answers.provider": None,
-    "confirmations": [],
+    "Answers.beneficiary": "interested",
+    "Answers.provider": "interested",
+    "confirmations": ["provider", "beneficiary"],
     "messages": [],
     "InterestIn.message": "We ran two such units in Kanpur.",
     "InvitationIn.institution_id": GIZ,
@@ -310,15 +336,25 @@ _MATCHING: dict[str, Any] = {
 def _match(status: str, version: int, actions: list[str], **more: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
     """`MatchOut` in one of its states."""
     ended = {"project_id": PROJECT} if status == "formalised" else {"project_id": None}
-    return {"status": status, "version": version, "actions": actions, "id": MATCH, "origin": "ranking", **ended, **more}
+    return {
+        "confirmations": [],
+        "status": status,
+        "version": version,
+        "actions": actions,
+        "id": MATCH,
+        "origin": "ranking",
+        **ended,
+        **more,
+    }
 
 
+_NONE: dict[str, str | None] = {"beneficiary": None, "provider": None}
 _INTERESTED = {"beneficiary": None, "provider": "interested"}
 _BOTH = {"beneficiary": "interested", "provider": "interested"}
 _LATER = "2026-12-15T09:20:01Z"
 _MATCHES: dict[str, dict[str, Any]] = {
-    "MatchOut": _match("proposed", 1, ["express-interest", "decline"], expires_at=_LATER),
-    "MatchDetail": _match("proposed", 1, ["express-interest", "decline"], expires_at=_LATER),
+    "MatchOut": _match("proposed", 1, ["express-interest", "decline"], answers=_NONE, expires_at=_LATER),
+    "MatchDetail": _match("proposed", 1, ["express-interest", "decline"], answers=_NONE, expires_at=_LATER),
     "express_interest.answer": _match("interested", 2, ["decline"], answers=_INTERESTED, expires_at=_LATER),
     "accept_match.answer": _match("accepted", 3, ["formalise", "decline"], answers=_BOTH, expires_at=_LATER),
     "decline_match.answer": _match(
@@ -375,6 +411,8 @@ _PROJECTS: dict[str, Any] = {
         "confirmed": "50000.00",
     },
     "InKindTotals": {"unit": "expert_day", "pledged": "120", "committed": "120", "delivered": "40", "confirmed": "40"},
+    "projects.projects.thread": NEED,
+    "projects.practices.thread": NEED,
     "AgreementIn": {
         "kind": "contract",
         "title": "Twinning of two leather institutes",
@@ -390,6 +428,12 @@ _PROJECTS: dict[str, Any] = {
     "AgreementState.id": AGREEMENT,
     "AgreementState.status": "proposed",
     "AgreementState.kind": "contract",
+    "AgreementState.title": "Twinning of two leather institutes",
+    "Document": {
+        "name": "Contract",
+        "url": "https://lidi.example/contract.pdf",
+        "sha256": "9f86d081884c7d65" + "0" * 48,
+    },
     "AgreementState.parties": SIGNATURES,
     "ContributionIn": {
         "receiver_id": LIDI,
@@ -414,6 +458,22 @@ _PROJECTS: dict[str, Any] = {
     "ContributionState.status": "pledged",
     "ContributionState.kind": "in_kind",
     "ContributionState.unit": "expert_day",
+    "ContributionState.description": "Two effluent specialists, three months in Modjo",
+    "valuation_method": "daily_rate",
+    "ContributionState.quantity": "120",
+    "ContributionState.deliveries": [
+        {
+            "id": DELIVERY,
+            "quantity": "40",
+            "amount": None,
+            "delivered_on": TODAY,
+            "status": "delivered",
+            "reason": None,
+        }
+    ],
+    "DeliveryState.id": DELIVERY,
+    "DeliveryState.amount": "5000.00",
+    "DeliveryState.status": "confirmed",
     "commit_contribution.answer.status": "committed",
     "commit_contribution.answer.actions": ["deliver"],
     "deliver_contribution": {"delivered_on": TODAY, "quantity": "40"},
@@ -428,6 +488,7 @@ _PROJECTS: dict[str, Any] = {
     "MilestoneOut.actions": ["reach", "waive"],
     "MilestoneState.id": MILESTONE,
     "MilestoneState.status": "planned",
+    "MilestoneState.title": "Both dechroming units run",
     "reach_milestone.answer.status": "reached",
     "reach_milestone.answer.reached_on": TODAY,
     "reach_milestone.answer.actions": [],
@@ -457,6 +518,9 @@ _PROJECTS: dict[str, Any] = {
     "PracticeOut.actions": [],
     "PracticeState.id": PRACTICE,
     "PracticeState.status": "published",
+    "PracticeState.title": "Shared chrome recovery for small tanneries",
+    "PracticeState.challenge": "Single tanneries cannot pay for a plant.",
+    "PracticeState.approach": "Three tanneries share one recovery unit.",
     "ReplicationIn": {
         "project_id": OTHER_PROJECT,
         "adaptation": "Two smaller units instead of one.",
@@ -470,6 +534,8 @@ _PROJECTS: dict[str, Any] = {
     "ReplicationState.id": REPLICATION,
     "ReplicationState.source_project_id": PROJECT,
     "ReplicationState.project_id": OTHER_PROJECT,
+    "ReplicationState.adaptation": "Two smaller units instead of one.",
+    "ReplicationState.outcome": "in_progress",
     "EdgeOut": {"from_project_id": PROJECT, "to_project_id": OTHER_PROJECT, "outcome": "in_progress"},
 }
 
@@ -532,6 +598,29 @@ _NOTIFICATIONS: dict[str, Any] = {
     "list_events.answer.next": "AVb1Q2ZyZWVzWzQyXQ",
 }
 
+# what an event says of its aggregate, where the state that stands above is another one
+_STATUSES = {
+    "registered": "InstitutionRegistered InstitutionVerificationExpired",
+    "suspended": "InstitutionSuspended ProjectSuspended",
+    "withdrawn": "CapabilityWithdrawn NeedWithdrawn MatchWithdrawn",
+    "expired": "CapabilityExpired NeedExpired MatchExpired",
+    "engaged": "NeedEngaged",
+    "fulfilled": "NeedFulfilled",
+    "interested": "MatchInterestExpressed",
+    "accepted": "MatchAccepted MatchConfirmed FacilitatorInvited FacilitatorJoined FacilitatorDeclined",
+    "declined": "MatchDeclined",
+    "formalised": "MatchFormalised",
+    "pipeline": "ProjectOpened",
+    "cancelled": "ProjectCancelled",
+    "completed": "ProjectCompleted",
+    "closed": "ProjectClosed",
+    "signed": "AgreementSigned ReportSigned",
+    "committed": "ContributionCommitted ContributionDelivered ContributionDisputed",
+    "confirmed": "ContributionConfirmed",
+    "reached": "MilestoneReached",
+    "waived": "MilestoneWaived",
+    "enabled": "WebhookTest",
+}
 EXAMPLES: dict[str, Any] = {
     **_COMMON,
     **_REGISTRY,
@@ -539,5 +628,6 @@ EXAMPLES: dict[str, Any] = {
     **{f"{scope}.{name}": value for scope, its in _MATCHES.items() for name, value in its.items()},
     **_PROJECTS,
     **_NOTIFICATIONS,
+    **{f"{event}.status": status for status, events in _STATUSES.items() for event in events.split()},
 }
 """Everything, by name."""

@@ -86,6 +86,7 @@ class Containers(System):
             "BANDUNG_RATE_LIMIT_PER_MINUTE": "0",  # tests poll without a pause
             "REGISTRY_CAN_SIGN_DEFAULT": "true",
             "KAFKA_PORT": str(ports[4]),
+            "BANDUNG_OTLP_ENDPOINT": "http://otel-collector:4318",  # nobody is there, but in the test of traces
             **{f"{service.upper()}_PORT": str(port) for service, port in zip(SERVICES, ports, strict=False)},
             **env,
         }

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,18 +105,16 @@ def test_every_metric_that_alerts_and_dashboard_name_is_there(stack: Containers)
     assert not missing
 
 
-def test_prometheus_takes_its_configuration() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [("check", "config", "deploy/prometheus/prometheus.yml"), ("test", "rules", "tests/compose/alerts.test.yml")],
+)
+def test_prometheus_takes_its_configuration_and_alerts_fire_when_they_should(words: tuple[str, ...]) -> None:
     """By Prometheus' own judge, where it is installed."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed here: rules and configuration were read as YAML only")
-    done = subprocess.run(
-        [promtool, "check", "config", str(Path("deploy/prometheus/prometheus.yml"))],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run([promtool, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

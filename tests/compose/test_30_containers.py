@@ -84,7 +84,7 @@ def test_postgres_is_on_the_network_without_a_way_out(stack: Containers) -> None
     assert json.loads(stack.docker("network", "inspect", network))[0]["Internal"] is True
 
 
-@pytest.mark.parametrize(("service", "other"), zip(SERVICES, (*SERVICES[1:], SERVICES[0]), strict=True))
+@pytest.mark.parametrize(("service", "other"), list(zip(SERVICES, (*SERVICES[1:], SERVICES[0]), strict=True)))
 def test_a_service_may_connect_to_no_other_database(stack: Containers, service: str, other: str) -> None:
     said = stack.compose("exec", "-T", service, "python", "-c", FOREIGN_DATABASE, service, other)
     assert said.startswith("refused: permission denied for database"), said

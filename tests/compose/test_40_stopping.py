@@ -29,9 +29,14 @@ async def test_a_service_starts_and_answers_while_kafka_is_absent(stack: Contain
     await eventually(lambda: degraded(stack, "registry"))
     made = await World(stack).registered()
     stack.compose("start", "kafka")
+    await eventually(lambda: was_told(stack, made.id))
     await stack.all_ready()
+
+
+async def was_told(stack: Containers, institution_id: str) -> bool:
+    """Kafka has what was written while it was away, once."""
     records = await stack.records("registry.institutions")
-    assert [record.type for record in records if record.key == made.id] == ["InstitutionRegistered"]
+    return [record.type for record in records if record.key == institution_id] == ["InstitutionRegistered"]
 
 
 async def degraded(stack: Containers, service: str) -> bool:

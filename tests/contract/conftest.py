@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from services.contracts import services as all_services
 from shared.contracting.files import FOLDER
@@ -28,3 +29,11 @@ def committed(file: str) -> dict[str, Any]:
 def services() -> list[Service]:
     """All services, not running."""
     return all_services()
+
+
+def fits(example: Any, schema: dict[str, Any], whole: dict[str, Any]) -> list[str]:
+    """Faults of an example against a schema of the document."""
+    validator = Draft202012Validator(
+        {**schema, "components": whole["components"]}, format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(example)]

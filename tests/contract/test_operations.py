@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
 from shared.web.problems import CODES
-from tests.contract.conftest import NAMES, committed
+from tests.contract.conftest import NAMES, committed, fits
 
 if TYPE_CHECKING:
     from fastapi.routing import APIRoute
@@ -72,14 +71,6 @@ every_operation = pytest.mark.parametrize("operation", ALL, ids=str)
 
 def find(method: str, path: str) -> Operation:
     return next(o for o in ALL if (o.method, o.path) == (method, path))
-
-
-def fits(example: Any, schema: dict[str, Any], whole: dict[str, Any]) -> list[str]:
-    """Faults of an example against a schema of the document."""
-    validator = Draft202012Validator(
-        {**schema, "components": whole["components"]}, format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(example)]
 
 
 @every_operation

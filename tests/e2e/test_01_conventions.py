@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.world import Member, World, capability_body, is_id, moment, need_body, words
-from tests.support.system import SERVICES, Caller, System, refused, succeeded
+from tests.support.system import ROOT, SERVICES, Caller, System, refused, succeeded
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -189,6 +189,29 @@ async def test_the_description_of_the_api_is_public(system: System, service: str
     assert (await system.client(service).get("/docs")).status_code == 200
     events = succeeded(await system.client(service).get("/asyncapi.json"), 200)
     assert events["asyncapi"].startswith("3.")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_is_served_is_what_is_committed_but_for_the_addresses(system: System, service: str) -> None:
+    for kind in ("openapi", "asyncapi"):
+        served = succeeded(await system.client(service).get(f"/{kind}.json"), 200)
+        committed = json.loads((ROOT / "shared" / "contracts" / kind / f"{service}.json").read_text())
+        assert without_addresses(served) == without_addresses(committed)
+        for operation in (o for name, o in served.get("operations", {}).items() if name.startswith("send.")):
+            for message in operation["messages"]:
+                name = message["$ref"].rpartition("/")[2]
+                file = ROOT / "shared" / "contracts" / "schemas" / f"{name}.v1.json"
+                schema = succeeded(await system.client(service).get(f"/schemas/{name}/1"), 200)
+                assert schema == json.loads(file.read_text())
+
+
+def without_addresses(document: dict[str, Any]) -> dict[str, Any]:
+    """Only the servers and the token's address are of one installation."""
+    document.pop("servers", None)
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    if "apiKey" in schemes:
+        del schemes["apiKey"]["flows"]["clientCredentials"]["tokenUrl"]
+    return document
 
 
 async def test_a_token_speaks_for_one_institution(world: World, lidi: Member) -> None:

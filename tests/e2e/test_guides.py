@@ -23,6 +23,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio
 
 INTEGRATORS = "shared/contracts/README.md"
+OPERATORS = "deploy/README.md"
 SERVICES = ("registry", "matching", "projects", "notifications")
 BIN = ROOT / ".venv" / "bin"
 
@@ -104,6 +105,47 @@ async def test_make_run_starts_the_whole_system(tmp_path: Path) -> None:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+async def test_platform_keys_are_made_and_work(own: System, tmp_path: Path) -> None:
+    shown = await _typed(own, tmp_path, "platform-keys")
+    keys = re.findall(r"(operator|verifier) *│ *(bdk_[\w-]+) *│ *(bds_[\w-]+)", shown)
+    assert [role for role, _, _ in keys] == ["operator", "verifier"]
+    for _, client_id, secret in keys:
+        assert await own.token(client_id, secret)
+
+
+async def test_the_signing_key_is_rotated_and_no_token_breaks(own: System, tmp_path: Path) -> None:
+    before = await own.operator.headers()
+    known = await _served_keys(own)
+    await _typed(own, tmp_path, "signing-key")
+    await eventually(lambda: _has_more_keys(own, known))
+    registry, matching = own.client("registry"), own.client("matching")
+    for client, path in ((registry, "/needs"), (matching, "/matches")):
+        assert (await client.get(path, headers=before)).status_code == 200
+
+
+async def test_looking_after_it_shows_a_system_that_is_well(own: System, tmp_path: Path) -> None:
+    shown = await _typed(own, tmp_path, "look")
+    assert "Dead letters: none" in shown
+    assert all(name in shown for name in SERVICES)
+
+
+async def _typed(system: System, folder: Path, name: str) -> str:
+    """The output of a block of the operator's guide."""
+    env = {"BANDUNG_HOME": str(system.home), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    code, output, errors = await guides.run(block(OPERATORS, name), folder, env)
+    assert code == 0, output + errors
+    return output
+
+
+async def _served_keys(system: System) -> set[str]:
+    answer = await system.client("registry").get("/.well-known/jwks.json")
+    return {key["kid"] for key in answer.json()["keys"]}
+
+
+async def _has_more_keys(system: System, known: set[str]) -> bool:
+    return known < await _served_keys(system)
 
 
 async def test_one_service_runs_on_ones_own_postgresql_and_kafka(parts: Parts, tmp_path: Path) -> None:

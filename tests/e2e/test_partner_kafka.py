@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,10 @@ class Consumer(Program):
         """Whether it holds this state; read only once the program has made its tables."""
         return "Consuming" in self.errors and bool(self.query("select 1 from state where subject = ?", subject))
 
+    def handled(self) -> list[str]:
+        """The places of all records that had an effect."""
+        return [f"{line['topic']}/{line['partition']}@{line['offset']}" for line in self.of("outcome", "handled")]
+
 
 async def test_needs_and_matches_arrive_and_unknown_types_are_skipped(
     system: System, world: World, tmp_path: Path
@@ -47,7 +50,7 @@ async def test_needs_and_matches_arrive_and_unknown_types_are_skipped(
     async with consumer:
         await eventually(lambda: consumer.has(f"matches/{pair.match['id']}"))
         await consumer.saying("outcome", "skipped")  # MatchInterestExpressed
-        assert consumer.has(f"needs/{pair.need['id']}")
+        await eventually(lambda: consumer.has(f"needs/{pair.need['id']}"))
         assert await consumer.end() == 0
 
 
@@ -63,8 +66,7 @@ async def test_killed_again_and_again_it_handles_each_record_once(system: System
     async with consumer:
         last = await member.need()
         await eventually(lambda: consumer.has(f"needs/{last['id']}"))
-    handled = [json.dumps(line) for line in consumer.of("outcome", "handled")]
-    assert len(handled) == len(set(handled)) > 4
+    assert len(consumer.handled()) == len(set(consumer.handled())) > 4
 
 
 async def test_a_group_that_reads_all_again_applies_nothing_twice(system: System, world: World, tmp_path: Path) -> None:
@@ -73,18 +75,18 @@ async def test_a_group_that_reads_all_again_applies_nothing_twice(system: System
     consumer = Consumer(system, tmp_path / "partner", "registry.needs")
     async with consumer:
         await eventually(lambda: consumer.has(f"needs/{need['id']}"))
-    before = consumer.query("select * from applied order by key")
+    before = consumer.query("select * from applied")
     consumer.env["GROUP"] = f"partner-{uuid4()}"  # as after the loss of the offsets
     async with consumer:
         other = await member.need()
         await eventually(lambda: consumer.has(f"needs/{other['id']}"))
         stale = await consumer.saying("outcome", "stale", len(before))
     assert len(stale) >= len(before) > 0
-    assert [row for row in consumer.query("select * from applied order by key") if row[1] != other["id"]] == before
+    assert len(consumer.handled()) == len(set(consumer.handled()))
 
 
 async def test_what_is_no_cloud_event_is_passed_over(system: System, world: World, tmp_path: Path) -> None:
-    topic = "registry.centres"  # little happens there
+    topic = "registry.networks"  # no service listens there, so none is troubled
     consumer = Consumer(system, tmp_path / "partner", topic)
     key = str(uuid4()).encode()
     member = await world.member()

@@ -83,6 +83,7 @@ async def rows(home: Path, *words: str) -> list[dict[str, Any]]:
         ["contracts", "write"],
         ["contracts", "check"],
         ["contracts", "release"],
+        ["docs"],
     ],
     ids=" ".join,
 )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
 
 from shared.contracting import openapi
 
@@ -13,40 +16,64 @@ if TYPE_CHECKING:
 
     from shared.service import Service
 
-PROBLEM = "application/problem+json"
+JSON, PROBLEM = "application/json", "application/problem+json"
+NOT_ALWAYS = {"Link", "Idempotency-Replayed"}
+"""Headers of a success that depend on the request: a last page has no link, a first answer is no replay."""
 
 
 class Described:
-    """A response hook for httpx: a status or a problem code that the document does not name fails the test."""
+    """A response hook for httpx: what the document does not say of a request fails the test.
+
+    Looked at are the status, the headers, the body of a success against its schema, and the code of a problem.
+    """
 
     def __init__(self, service: Service) -> None:
         self._document = openapi.of_service(service)
         # a path without parameters goes before one with
         paths = sorted(self._document["paths"], key=lambda path: path.count("{"))
         self._paths = [(re.compile(re.sub(r"{\w+}", "[^/]+", path)), path) for path in paths]
+        self._validator = cache(self._make_validator)
 
     async def check(self, response: httpx.Response) -> None:
         """The hook."""
-        responses = self._responses(response.request)
-        if responses is None:
-            return
         asked = f"{response.request.method} {response.request.url.path}"
-        described = responses.get(str(response.status_code))
-        assert described is not None, f"{asked}: {response.status_code} is not in the document"
-        if response.headers.get("content-type") == PROBLEM:
+        path = self._path(response.request)
+        if path is None:
+            return
+        method, status = response.request.method.lower(), str(response.status_code)
+        described = self._response(path, method, status)
+        assert described is not None, f"{asked}: {status} is not in the document"
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        if kind == PROBLEM:
             code = json.loads(await response.aread())["code"]
-            assert code in self._codes(described), f"{asked}: {code} is not in the document"
+            assert code in codes(described), f"{asked}: {code} is not in the document"
+        elif kind == JSON and response.is_success:
+            named = set(described["headers"]) - NOT_ALWAYS
+            assert [name for name in named if name not in response.headers] == [], asked
+            faults = self._validator(path, method, status).iter_errors(json.loads(await response.aread()))
+            assert [f"{fault.json_path}: {fault.message}" for fault in faults] == [], asked
 
-    def _responses(self, request: httpx.Request) -> dict[str, Any] | None:
-        """What the document says of this request; None for a path or method that no route has."""
+    def _path(self, request: httpx.Request) -> str | None:
+        """The path of the document; None for a path or method that no route has."""
         for pattern, path in self._paths:
             if pattern.fullmatch(request.url.path) and request.method.lower() in self._document["paths"][path]:
-                found: dict[str, Any] = self._document["paths"][path][request.method.lower()]["responses"]
-                return found
+                return path
         return None
 
-    def _codes(self, described: dict[str, Any]) -> list[str]:
-        name = described["$ref"].rpartition("/")[2]
-        schema = self._document["components"]["responses"][name]["content"][PROBLEM]["schema"]
-        codes: list[str] = schema["allOf"][1]["properties"]["code"]["enum"]
-        return codes
+    def _response(self, path: str, method: str, status: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._document["paths"][path][method]["responses"].get(status)
+        if found is None or "$ref" not in found:
+            return found
+        shared: dict[str, Any] = self._document["components"]["responses"][found["$ref"].rpartition("/")[2]]
+        return shared
+
+    def _make_validator(self, path: str, method: str, status: str) -> Draft202012Validator:
+        schema = self._document["paths"][path][method]["responses"][status]["content"][JSON]["schema"]
+        whole = {**schema, "components": self._document["components"]}
+        return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def codes(described: dict[str, Any]) -> list[str]:
+    """The problem codes of a response of the document."""
+    found: list[str] = described["content"][PROBLEM]["schema"]["allOf"][1]["properties"]["code"]["enum"]
+    return found

@@ -45,7 +45,8 @@ class Program:
         return self.process
 
     def _open(self, output: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+        # unbuffered, a line and its end are two writes, and a kill may come between them
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         return subprocess.Popen(
             [sys.executable, str(FOLDER / self.name), *self.arguments],
             cwd=self.folder,

@@ -62,6 +62,7 @@ def test_a_block_becomes_a_concept(tmp_path: Path) -> None:
         ("  zh: ", "  zh: 制革", "tanning has no label in zh"),
         ("  zh: 革", "  zh: 制革", "'革' cannot be found in texts"),
         ("  en: of the", "  en: tanning; tannery", "'of the' cannot be found in texts"),
+        ("  es: bajo en carbono", "  es: curtido", "of 'bajo en carbono' only 'carbono' is left without stop words"),
         ("  en: tanning; tanning", "  en: tanning; tannery", "some.txt:3: en of tanning says 'tanning' twice"),
         ("  en: tanning; leathers", "  en: tanning; tannery", "some.txt:3 'leathers' (en), some.txt:16 'leather' (en)"),
         ("  pt: curtume; cuero", "  pt: curtume", "One phrase for several concepts"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.matching.engine.folding import KEY_LENGTH
+from services.matching.engine.folding import KEY_LENGTH, form_of
 from services.matching.engine.lexicon import default_lexicon
 from services.matching.engine.text import TermStatistics, tokens
 
@@ -50,6 +50,67 @@ def test_one_family_of_words_has_one_key(family: tuple[str, ...]) -> None:
 )
 def test_words_of_different_meaning_stay_apart(one: str, other: str) -> None:
     assert _keys(one) != _keys(other)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("tannery", "tanneries"),
+        ("fibre", "fiber", "fibres", "fibers"),
+        ("mechanisation", "mechanization"),
+        ("labour", "labor"),
+        ("énergie", "énergies", "energie"),
+        ("métal", "métaux", "metal", "metales", "metais"),
+        ("motor", "motores"),
+        ("produção", "produções"),
+        ("producción", "producciones"),
+        ("embalagem", "embalagens"),
+        ("machine", "machines"),
+        ("الصناعية", "صناعي", "صناعيين"),
+        ("صناعة", "الصناعات", "للصناعات"),
+        ("مزارع", "مزارعون", "المزارعين"),
+        ("предприятие", "предприятий", "предприятиями"),
+        ("мёд", "мед"),
+    ],
+)
+def test_spellings_and_numbers_of_a_word_have_one_form(spellings: tuple[str, ...]) -> None:
+    assert len({form_of(word) for word in spellings}) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("chilli", "kill"),
+        ("truck", "trucha"),
+        ("quarry", "car"),
+        ("program", "programming"),
+        ("flour", "flor"),
+        ("рыба", "рыбак"),
+        ("رقمي", "رقم"),
+        ("دقيقة", "دقيق"),
+        ("تعدين", "تعد"),
+        ("زيتون", "زيت"),
+        ("لحوم", "حوم"),
+    ],
+)
+def test_different_words_have_different_forms(one: str, other: str) -> None:
+    assert form_of(one) != form_of(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("e-commerce", ["ecomerc"]),
+        ("know-how", ["cnowhow"]),
+        ("cooperación Sur-Sur", ["coperacion", "sursur"]),
+        ("agro-food", ["agro", "fod"]),
+        ("trata-se", ["trata"]),
+        ("x-ray", ["xrai"]),
+        ("小水电-沼气", ["小水", "水电", "沼气"]),
+    ],
+)
+def test_a_hyphenated_word_is_one_if_its_parts_mean_nothing_alone(text: str, keys: list[str]) -> None:
+    assert _keys(text) == keys
 
 
 def test_stop_words_are_looked_up_with_their_accents() -> None:

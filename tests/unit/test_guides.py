@@ -38,15 +38,23 @@ def test_no_command_stands_outside_a_block() -> None:
 
 
 @pytest.mark.parametrize("block", all_blocks(), ids=lambda block: f"{block.guide}-{block.text[:30]}")
-def test_the_named_test_reads_the_block(block: Block) -> None:
-    """A test that runs a guide's blocks names the guide, and a block of its own by its name."""
+def test_the_named_test_runs_the_block(block: Block) -> None:
+    """It reads the guide (and the block by its name), or runs what the block's `make` targets run."""
     assert block.test is not None
     runner = (ROOT / block.test).read_text()
-    if block.test == ".ci/run":
-        assert block.text.partition("#")[0].strip() in runner
+    if block.guide in runner:
+        assert block.name is None or f'"{block.name}"' in runner
         return
-    assert block.guide in runner
-    assert block.name is None or f'"{block.name}"' in runner
+    targets = re.findall(r"^make (\S+)", block.text, re.MULTILINE)
+    assert len(targets) == len(block.text.splitlines()), "not in the test, and more than `make`"
+    assert [target for target in targets if f"make {target}" not in runner and recipe(target) not in runner] == []
+
+
+def recipe(target: str) -> str:
+    """The program that a target of the Makefile runs."""
+    found = re.search(rf"^{target}:.*\n\t@?\$\(PYTHON\) (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found is not None, target
+    return found[1]
 
 
 def test_generated_sections_are_up_to_date() -> None:

@@ -91,6 +91,38 @@ def test_stop_words_and_hyphens_do_not_part_a_phrase() -> None:
     assert "rice_milling" in concepts_of("la harina del arroz")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "An institute of Chile with its own name, a car, a truck and a panel of judges: the host pays, prices rose.",
+        "Soy de Perú; la orden se cumple en pocos días, el nombre no importa, mil gracias, caras largas.",
+        "Il est prêt à transformer ses idées, année après année, au fond de la cour.",
+        "A fonte do problema está no nome da lista.",
+        "اسم المشروع ورقم الهاتف وخمس دقائق من الوقت",
+        "Дорогая коллега, цвет и вес известны, карьера стала лучше.",
+        "葡萄牙和印度尼西亚的代表",
+    ],
+)
+def test_everyday_words_name_no_concept(text: str) -> None:
+    assert concepts_of(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("The trade in used tires", "tyres_rubber_products"),
+        ("les variétés de mil et de sorgho", "millet_sorghum"),
+        ("a fabricação de telhas", "roofing"),
+        ("las papas de los Andes", "potato"),
+        ("industry 4.0", "industry_40"),
+        ("the e-commerce of our firms", "e_commerce"),
+        ("cooperación Sur-Sur", "triangular_cooperation"),
+    ],
+)
+def test_ambiguous_and_composed_words_name_theirs(text: str, concept: str) -> None:
+    assert concept in concepts_of(text)
+
+
 def test_chinese_phrases_are_found_with_characters_that_else_mean_nothing() -> None:
     assert "youth_employment" in concepts_of("促进青年就业的项目")
 

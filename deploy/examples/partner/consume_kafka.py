@@ -21,6 +21,7 @@ from aiokafka.structs import ConsumerRecord
 TOPICS = os.environ.get("TOPICS", "registry.needs,registry.capabilities,registry.institutions").split(",")
 database = sqlite3.connect(os.environ.get("DATABASE", "kafka.sqlite"), isolation_level=None)
 database.executescript("""
+    pragma journal_mode = wal;
     create table if not exists applied (topic text, key text, sequence text, primary key (topic, key));
     create table if not exists state (subject text primary key, data text);
 """)
@@ -71,6 +72,7 @@ async def main() -> None:
         *TOPICS,
         bootstrap_servers=os.environ.get("KAFKA", "127.0.0.1:9092"),
         group_id=os.environ.get("GROUP", "partner"),
+        group_instance_id=os.environ.get("INSTANCE", "1"),  # after a crash it takes its own place again, at once
         auto_offset_reset="earliest",  # the default, `latest`, would miss what was there before us
         enable_auto_commit=False,  # a timer would commit what is not handled yet
     )

@@ -31,6 +31,7 @@ RESOURCES = {
 PAUSE_SECONDS = float(os.environ.get("PAUSE_SECONDS", "5"))
 database = sqlite3.connect(os.environ.get("DATABASE", "feed.sqlite"), isolation_level=None)
 database.executescript("""
+    pragma journal_mode = wal;
     create table if not exists copy (subject text primary key, version integer, document text);
     create table if not exists mark (name text primary key, value text);
 """)
@@ -78,8 +79,6 @@ def handle(event: dict[str, Any]) -> None:
     for state in event["data"].values():
         if "id" in state and event["subject"].endswith(state["id"]):
             keep(event["subject"], state)
-    name = event["type"].split(".")[-2]
-    print(json.dumps({"handled": name, "id": event["id"], "subject": event["subject"]}), flush=True)
     mark("last_time", max(event["time"], mark("last_time") or ""))
 
 
@@ -91,6 +90,9 @@ def read_page() -> int:
         handle(event)
     mark("cursor", page["next"])  # is always there: the place to ask from next time
     database.execute("commit")
+    for event in page["items"]:
+        name = event["type"].split(".")[-2]
+        print(json.dumps({"handled": name, "id": event["id"], "subject": event["subject"]}), flush=True)
     return len(page["items"])
 
 

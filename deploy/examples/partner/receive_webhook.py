@@ -30,6 +30,7 @@ arrived = threading.Event()
 def connect() -> sqlite3.Connection:
     """One connection per thread; what is committed is on the disk before we answer."""
     connection = sqlite3.connect(DATABASE, timeout=30, isolation_level=None)
+    connection.execute("pragma journal_mode = wal")
     connection.execute("create table if not exists event (id text primary key, body text, handled integer default 0)")
     connection.execute("create table if not exists state (subject text primary key, version integer, data text)")
     return connection

@@ -1,8 +1,11 @@
-"""Folding of one word of seven languages into a comparable key.
+"""Folding of one word of seven languages: into its key, and into its form.
 
-A key is not a word but what words of one family share: `tannery`, `tanneries` and `tannerie` give one
-key, and so do `production`, `produção` and `producción`. The rules are spelling rules, no dictionary;
-what they cannot bridge is the work of the concept lexicon.
+A **key** is not a word but what words of one family share: `tannery`, `tanneries` and `tannerie` give one
+key, and so do `production`, `produção` and `producción`. Words of a text are compared by key, where many
+words decide together and a chance meeting (`truck`, Spanish `trucha`) weighs little.
+A **form** is one word whatever its spelling and number: `fibres` is `fiber`, but `kill` is no `chilli`. The
+labels of the concept lexicon are found by form, since each of them decides alone and has its own
+label in every language. The rules are spelling rules, no dictionary.
 """
 
 import re
@@ -31,6 +34,17 @@ def key_of(word: str) -> str:
     return latin_stem(NOT_KEY.sub("", anyascii(word).lower()))[:KEY_LENGTH]
 
 
+@lru_cache(maxsize=262_144)
+def form_of(word: str) -> str:
+    """Form of one casefolded word without spaces; empty when nothing is left of it."""
+    word = word[:64]
+    if ARABIC.search(word):
+        return arabic_form(word)
+    if CYRILLIC.search(word):
+        return russian(word.replace("ё", "е"))
+    return latin_form(NOT_KEY.sub("", anyascii(word).lower()))
+
+
 LONG_ENOUGH = 6
 """Shorter Russian words would meet others by chance: `соль` (salt) is no `sol` (soil)."""
 ARABIC_STEM, RUSSIAN_STEM, LATIN_STEM = 3, 3, 4
@@ -39,7 +53,7 @@ ARABIC_STEM, RUSSIAN_STEM, LATIN_STEM = 3, 3, 4
 ARABIC_LETTERS = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي"})
 """Letters that are spelled one for the other: hamza on its seat, final ya and ta marbuta."""
 ARABIC_ARTICLES = ("بال", "كال", "فال", "لل")
-ARABIC_ENDINGS = ("يات", "ات", "يون", "ون", "يين", "ين", "يه", "ها", "ه", "ي")
+ARABIC_ENDINGS = ("يات", "ات", "يه", "ها", "ه", "ي")
 ARABIC_PARTICLES = frozenset("وفبلك")
 BROKEN_PLURAL = 5
 """Letters of a word whose third one, a long a, makes the plural: `مدابغ` of `مدبغة`."""
@@ -51,12 +65,39 @@ def arabic(word: str) -> str:
     So `مدبغة` and `مدابغ` meet, and `صناعي` with `الصناعات`. After the light stemmers of Arabic retrieval
     (Larkey, Ballesteros and Connell, 2002), with the broken plural as our addition.
     """
+    return _singular(_without_ending(_without_people(_bare(word)), ARABIC_ENDINGS, ARABIC_STEM))
+
+
+def arabic_form(word: str) -> str:
+    """As `arabic`, but an adjective stays apart from its noun and a feminine noun from the masculine one.
+
+    So `الصناعية` is `صناعي` and `صناعات` is `صناعة`, but `رقمي` (digital) is no `رقم` (number).
+    """
+    word = _without_people(_bare(word))
+    for ending, common in (("يات", "يات"), ("ات", "ه"), ("يه", "ي")):
+        if word.endswith(ending) and len(word) - len(ending) >= ARABIC_STEM - 1:
+            return word[: len(word) - len(ending)] + common
+    return _singular(word)
+
+
+def _without_people(word: str) -> str:
+    """Drop the plural of those who do something (`مزارعون`), which only looks like the end of `زيتون` or `تعدين`."""
+    if word.endswith(("يون", "يين")):
+        return _without_ending(word, ("ون", "ين"), ARABIC_STEM)
+    doers = word.startswith("م") or ("ا" in word[1:3] and not word.startswith("ت"))
+    return _without_ending(word, ("ون", "ين"), ARABIC_STEM) if doers else word
+
+
+def _bare(word: str) -> str:
     word = _without_prefix(word, ("و",), ARABIC_STEM + 1)
     word = _without_prefix(word, ARABIC_ARTICLES, ARABIC_STEM)
     # `البن` (the coffee) has two letters left; looked at before `آلات` (machines) is spelled with the same alef
-    word = _without_prefix(word, ("ال",), 2).translate(ARABIC_LETTERS)
-    word = _without_ending(word, ARABIC_ENDINGS, ARABIC_STEM)
-    return word[:2] + word[3:] if len(word) >= BROKEN_PLURAL and word[2] == "ا" else word
+    return _without_prefix(word, ("ال",), 2).translate(ARABIC_LETTERS)
+
+
+def _singular(word: str) -> str:
+    broken = len(word) == BROKEN_PLURAL and word[2] == "ا" and word[3] != "ي" and word[4] not in "هي"
+    return word[:2] + word[3:] if broken else word
 
 
 def without_particle(word: str) -> str | None:
@@ -65,7 +106,7 @@ def without_particle(word: str) -> str | None:
     `لتدريب` is `تدريب` (training) with `for`, but `لحوم` (meat) only looks like that: the caller must know
     which of the two is a word.
     """
-    return word[1:] if word[0] in ARABIC_PARTICLES and len(word) > ARABIC_STEM else None
+    return word[1:] if word[0] in ARABIC_PARTICLES and len(word) > ARABIC_STEM + 1 else None
 
 
 def _without_prefix(word: str, prefixes: tuple[str, ...], stays: int) -> str:
@@ -145,3 +186,35 @@ def _common_ending(word: str) -> str:
         if word[-1] in "aeioy" and len(word) > LATIN_STEM + 1:
             word = word[:-1]
     return word
+
+
+ENDINGS_OF_FORMS = (
+    # (endings, the one that they become, letters that must stay before it)
+    (("isations", "isation", "izations"), "ization", 2),
+    (("ising", "ised", "iser", "isers", "izers"), "iz", 3),
+    (("coes",), "cao", 2),
+    (("soes",), "sao", 2),
+    (("eaux",), "eau", 1),
+    (("aux", "ais"), "al", 3),
+    (("ies", "ie"), "y", 3),
+    (("gens",), "gem", 2),
+    (("abour", "abours"), "abor", 0),
+    (("avour", "avours"), "avor", 0),
+    (("olour", "olours"), "olor", 0),
+    (("bre", "bres", "bers"), "ber", 2),
+    (("tre", "tres", "ters"), "ter", 2),
+)
+"""Spellings of one word: British and American, and plurals of four languages that no final s makes."""
+
+
+def latin_form(word: str) -> str:
+    """One spelling and the singular of a word of English, French, Spanish or Portuguese, accents gone already."""
+    if len(word) < LATIN_STEM or word.isdigit():
+        return word
+    for endings, common, stays in ENDINGS_OF_FORMS:
+        for ending in endings:
+            if word.endswith(ending) and len(word) - len(ending) >= stays:
+                return word[: -len(ending)] + common
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    return word[:-1] if word.endswith("e") and len(word) > LATIN_STEM else word

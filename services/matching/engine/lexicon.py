@@ -10,10 +10,10 @@ from functools import cache
 
 from services.matching.engine import concepts as files
 from services.matching.engine.concepts import Concept
-from services.matching.engine.folding import ARABIC, key_of, without_particle
+from services.matching.engine.folding import ARABIC, form_of, without_particle
 from services.matching.engine.phrases import Hit, Phrases
 from services.matching.engine.stopwords import STOP_WORDS
-from services.matching.engine.text import CHINESE, Document, is_chinese, pairs_of, pieces, word_key
+from services.matching.engine.text import CHINESE, Document, is_chinese, pairs_of, pieces, word_form, word_key
 
 MARK = "~"
 """Begins a term that is a concept; no key of a word can hold it."""
@@ -21,7 +21,7 @@ MARK = "~"
 
 @dataclass(slots=True)
 class Reading:
-    """A text taken in once: keys of its words, symbols in which phrases are looked for, and its stop words."""
+    """A text taken in once: keys of its words, symbols among which phrases are looked for, and its stop words."""
 
     keys: list[str] = field(default_factory=list)
     symbols: list[str] = field(default_factory=list)
@@ -69,18 +69,20 @@ class Lexicon:
             if is_chinese(piece):
                 reading.keys += pairs_of(piece)
                 reading.symbols += piece
-            elif key := word_key(piece):
-                reading.keys.append(key)
-                reading.symbols.append(key if key in self.phrases.vocabulary else self._known(key, piece))
             elif piece in STOP_WORDS:
                 reading.stops.append(piece)
+            else:
+                reading.keys += filter(None, [word_key(piece)])
+                reading.symbols += filter(None, [self._form(piece)])
         return reading
 
-    def _known(self, key: str, word: str) -> str:
-        """Key of a word that no phrase has; of an Arabic one with a particle before it the key without, if known."""
-        bare = without_particle(word) if ARABIC.match(word) else None
-        bare_key = key_of(bare) if bare else key
-        return bare_key if bare_key in self.phrases.vocabulary else key
+    def _form(self, word: str) -> str:
+        """Form of a word; of an Arabic one with a particle before it the form without, if only that is known."""
+        form = word_form(word)
+        if form in self.phrases.vocabulary or not ARABIC.match(word):
+            return form
+        bare = form_of(without_particle(word) or word)
+        return bare if bare in self.phrases.vocabulary else form
 
     def implied_isic(self, document: Document) -> tuple[str, ...]:
         """ISIC codes that the concepts of a text stand for."""

@@ -1,6 +1,6 @@
 """The phrases that stand for concepts, as a tree that a text is walked through once.
 
-A phrase is a sequence of symbols: the key of a word, or a single Chinese character. So phrases are found
+A phrase is a sequence of symbols: the form of a word, or a single Chinese character. So phrases are found
 whole in running Chinese, and in other languages whatever stop words and inflections stand in between.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.matching.engine.concepts import Concept, LexiconError
-from services.matching.engine.text import is_chinese, pieces, word_key
+from services.matching.engine.text import is_chinese, pieces, word_form
 
 Symbol = str
 Languages = Callable[[], frozenset[str]]
@@ -17,10 +17,10 @@ Languages = Callable[[], frozenset[str]]
 
 
 def phrase_of(label: str) -> tuple[Symbol, ...]:
-    """Symbols of a label: each Chinese character, and the keys of other words without stop words."""
+    """Symbols of a label: each Chinese character, and the forms of other words without stop words."""
     found: list[Symbol] = []
     for piece in pieces(label):
-        found += piece if is_chinese(piece) else filter(None, [word_key(piece)])
+        found += piece if is_chinese(piece) else filter(None, [word_form(piece)])
     return tuple(found)
 
 
@@ -112,7 +112,7 @@ def _unfindable(label: str) -> Iterator[str]:
     phrase = phrase_of(label)
     if not phrase or (len(phrase) == 1 and is_chinese(phrase[0])):
         yield f"{label!r} cannot be found in texts"
-    elif len(phrase) == 1 and sum(len(piece) > 1 for piece in pieces(label)) > 1:
+    elif len(phrase) == 1 and len(list(pieces(label))) > 1:
         yield f"of {label!r} only {phrase[0]!r} is left without stop words"
 
 

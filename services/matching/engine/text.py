@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.matching.engine.folding import key_of
+from services.matching.engine.folding import form_of, key_of
 from services.matching.engine.stopwords import STOP_CHARACTERS, STOP_WORDS
 
 WORD = re.compile(r"[^\W_]+(?:[-\u2010][^\W_]+)*")
@@ -84,6 +84,11 @@ def word_key(word: str) -> str:
         return ""
     key = key_of(word)
     return key if len(key) > 1 else ""
+
+
+def word_form(word: str) -> str:
+    """Form of a casefolded word; empty for a stop word and a single letter, but `industry 4.0` keeps its digits."""
+    return "" if (len(word) == 1 and not word.isdigit()) or word in STOP_WORDS else form_of(word)
 
 
 def pairs_of(run: str) -> list[str]:

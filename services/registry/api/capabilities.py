@@ -10,7 +10,7 @@ from fastapi import Query
 from services.registry.commands import capabilities as commands
 from services.registry.domain.capabilities import EDITS, LIFECYCLE
 from services.registry.domain.common import Standing
-from services.registry.schemas.capabilities import CapabilityIn, CapabilityOut, RenewIn, WithdrawIn
+from services.registry.schemas.capabilities import CapabilityFields, CapabilityIn, CapabilityOut, RenewIn, WithdrawIn
 from services.registry.schemas.common import JsonObject, Nothing, OwnerOut, UpdatedSince, reason_out
 from services.registry.store import engagements, offers
 from services.registry.tables import CapabilityRow
@@ -63,7 +63,7 @@ async def get_capability(tx: TxDep, caller: CallerDep, capability_id: UUID) -> C
     return await _show(tx, caller, await offers.get_visible(tx, caller, CapabilityRow, capability_id))
 
 
-@router.patch("/capabilities/{capability_id}", SIGNED_IN, refuses=EDITS.codes("change"))
+@router.patch("/capabilities/{capability_id}", SIGNED_IN, refuses=EDITS.codes("change"), patches=CapabilityFields)
 async def change_capability(
     tx: TxDep, caller: CallerDep, capability_id: UUID, body: JsonObject, if_match: IfMatch
 ) -> CapabilityOut:

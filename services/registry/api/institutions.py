@@ -64,7 +64,12 @@ async def get_institution(tx: TxDep, caller: CallerDep, institution_id: UUID) ->
     return await _show(tx, caller, await store.get(tx, institution_id))
 
 
-@router.patch("/institutions/{institution_id}", SIGNED_IN, refuses={"duplicate_institution", *EDITS.codes("change")})
+@router.patch(
+    "/institutions/{institution_id}",
+    SIGNED_IN,
+    refuses={"duplicate_institution", *EDITS.codes("change")},
+    patches=InstitutionIn,
+)
 async def change_institution(
     tx: TxDep, caller: CallerDep, institution_id: UUID, body: JsonObject, if_match: IfMatch
 ) -> InstitutionOut:

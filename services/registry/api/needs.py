@@ -12,7 +12,7 @@ from services.registry.domain.common import Standing
 from services.registry.domain.needs import EDITS, LIFECYCLE
 from services.registry.schemas.capabilities import WithdrawIn
 from services.registry.schemas.common import JsonObject, Nothing, OwnerOut, UpdatedSince, reason_out
-from services.registry.schemas.needs import NeedIn, NeedOut
+from services.registry.schemas.needs import NeedFields, NeedIn, NeedOut
 from services.registry.store import offers
 from services.registry.tables import NeedRow
 from shared.api import CallerDep, Router, TxDep
@@ -62,7 +62,7 @@ async def get_need(tx: TxDep, caller: CallerDep, need_id: UUID) -> NeedOut:
     return _show(caller, await offers.get_visible(tx, caller, NeedRow, need_id))
 
 
-@router.patch("/needs/{need_id}", SIGNED_IN, refuses=EDITS.codes("change"))
+@router.patch("/needs/{need_id}", SIGNED_IN, refuses=EDITS.codes("change"), patches=NeedFields)
 async def change_need(tx: TxDep, caller: CallerDep, need_id: UUID, body: JsonObject, if_match: IfMatch) -> NeedOut:
     """Changes a draft or an open need."""
     return _show(caller, await commands.change(tx, need_id, body, if_match))
