@@ -18,7 +18,8 @@ pytestmark = pytest.mark.asyncio
 
 GUIDE = "deploy/README.md"
 EVERYTHING = "registry matching projects notifications"
-BACKUP, RESTORE, RESTORED = "backup", "restore", "restored"
+BY_BANDUNG = ("backup", "restore")
+BY_POSTGRESQL = ("dump", "undump")
 
 
 def block(name: str) -> str:
@@ -39,20 +40,22 @@ async def own(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         await own.remove()
 
 
-@pytest.mark.parametrize("names", ["registry"])
-async def test_what_was_backed_up_is_there_again_and_work_goes_on(own: OwnParts, names: str) -> None:
+@pytest.mark.parametrize(("names", "way"), [("registry", BY_BANDUNG), (EVERYTHING, BY_POSTGRESQL)])
+async def test_what_was_backed_up_is_there_again_and_work_goes_on(
+    own: OwnParts, names: str, way: tuple[str, str]
+) -> None:
     world = World(own)
     pair = await world.proposed()
     project = await world.matched()
     need, path = pair.need["id"], f"/needs/{pair.need['id']}"
-    await own.shell(block(BACKUP))
+    there, back = way
+    await own.shell(block(there))
     lost = await pair.beneficiary.need()
     await pair.beneficiary.change(path, title="Written after the backup")
     await world.seen(pair.beneficiary, need, 2)
 
     await own.halt(*names.split())
-    await own.shell(block(RESTORE), NAMES=names)
-    await own.shell(block(RESTORED), NAMES=names)
+    await own.shell(block(back), NAMES=names)
     await own.go(*names.split())
 
     # what was before the backup is there, what came after it is not, as the guide says
