@@ -55,7 +55,8 @@ bench-quality: $(VENV)/.dev ## How well the engine ranks: nDCG, slices, what eac
 	$(BIN)/python -m tests.bench.quality
 
 test-compose: $(VENV)/.dev ## Build the containers, start them, play the story, kill every part (needs Docker)
-	$(PYTEST) tests/compose -m compose -p no:randomly -s
+	@# a killed broker's JVM has taken most of a minute to boot beside other work: nobody's promised time
+	BANDUNG_TEST_PATIENCE_SECONDS=180 $(PYTEST) tests/compose -m compose -p no:randomly -s
 
 up: ## Build and start everything in containers; prints addresses and the first sign-in
 	@$(PYTHON) deploy/stack.py up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -11,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = float(os.environ.get("BANDUNG_TEST_PATIENCE_SECONDS", "60"))
 """Long enough for a loaded machine: what must happen within a promised time names that time."""
 
 
