@@ -77,6 +77,7 @@ async def close_hard(client: Any) -> None:  # noqa: ANN401
 
     A fetcher that is left alone connects again and asks for ever; of a deleted topic without a pause.
     """
+    client._closed = True  # noqa: SLF001 (it warns of a client that nobody closed)
     tasks = [getattr(getattr(client, part, None), name, None) for part, name in _OWN_TASKS]
     running = [task for task in (*tasks, *getattr(getattr(client, "_fetcher", None), "_pending_tasks", ())) if task]
     for task in running:

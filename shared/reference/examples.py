@@ -28,6 +28,7 @@ PRACTICE = "01a20cda-0e0e-700e-800e-00000000000e"
 REPLICATION = "01a20cda-0e0f-700f-800f-00000000000f"
 OTHER_PROJECT = "01a20cda-0d18-7018-8018-000000000018"
 ENTRY = "01a20cda-1010-7010-8010-000000000010"
+ROUND = "01a20cda-1111-7011-8011-000000000011"
 WEBHOOK = "01a20cda-1011-7011-8011-000000000011"
 SENT = "01a20cda-1012-7012-8012-000000000012"
 EVENT = "01a20cda-2001-7001-8001-000000000001"
@@ -630,8 +631,10 @@ _PATHS = {
     "entry_id": ENTRY,
     "key_id": KEY,
     "milestone_id": MILESTONE,
+    "policy_version": 1,
     "replication_id": REPLICATION,
     "report_id": REPORT,
+    "round_id": ROUND,
     "verification_id": VERIFICATION,
     "webhook_id": WEBHOOK,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,10 +93,11 @@ async def test_a_round_serves_more_needs_than_first_come_and_its_approval_makes_
     assert explained.json()["recomputed"] == {"score": new["score"], "equal": True}
     assert [m["origin"] for m in await world.proposed(late, second)] == ["ranking"]
 
-    async def told() -> Json | None:
-        return next((record.data["round"] for record in await world.service.records("matching.policies")), None)
+    async def told() -> list[Json]:
+        records = await world.service.records("matching.policies")
+        return [json.loads(record.data)["round"] for record in records if "RoundCompleted" in record.type]
 
-    event: Json = await eventually(told)  # type: ignore[assignment]
+    [event] = await eventually(told)
     assert (event["id"], event["outcomes"]) == (done["id"], done["figures"]["outcomes"])
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from services.matching.commands import policies as commands
+from services.matching.domain.policies import LIFECYCLE
 from services.matching.schemas.policies import NothingIn, PolicyIn, PolicyOut, SimulatedOut, show, show_simulated
 from services.matching.store import policies
 from shared.api import CallerDep, Router, RunningDep, TxDep
@@ -51,7 +52,12 @@ async def simulate_policy(
     return show_simulated(policy_version, found)
 
 
-@router.post("/policies/{policy_version}/activate", only("operator"))
+@router.post(
+    "/policies/{policy_version}/activate",
+    only("operator"),
+    by=LIFECYCLE.who("activate"),
+    refuses=LIFECYCLE.codes("activate"),
+)
 async def activate_policy(
     tx: TxDep, caller: CallerDep, policy_version: Number, body: NothingIn, if_match: IfMatch
 ) -> PolicyOut:

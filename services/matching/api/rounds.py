@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.matching.commands import rounds as commands
+from services.matching.domain.rounds import LIFECYCLE
 from services.matching.schemas.rounds import NothingIn, PairOut, RoundIn, RoundOut, show, show_pair
 from services.matching.store import rounds
 from shared.api import CallerDep, Router, TxDep
@@ -43,14 +44,18 @@ async def list_pairs(tx: TxDep, round_id: UUID, paging: Paging) -> Page[PairOut]
     return Page[PairOut](items=[show_pair(row) for row in found], next=after)
 
 
-@router.post("/rounds/{round_id}/approve", only("operator"))
+@router.post(
+    "/rounds/{round_id}/approve", only("operator"), by=LIFECYCLE.who("approve"), refuses=LIFECYCLE.codes("approve")
+)
 async def approve_round(tx: TxDep, caller: CallerDep, round_id: UUID, body: NothingIn, if_match: IfMatch) -> RoundOut:
     """Its pairs become matches, as far as nothing has changed since; it is `completed` when all are done."""
     del body
     return show(await commands.decide(tx, caller, round_id, "approve", if_match), caller)
 
 
-@router.post("/rounds/{round_id}/discard", only("operator"))
+@router.post(
+    "/rounds/{round_id}/discard", only("operator"), by=LIFECYCLE.who("discard"), refuses=LIFECYCLE.codes("discard")
+)
 async def discard_round(tx: TxDep, caller: CallerDep, round_id: UUID, body: NothingIn, if_match: IfMatch) -> RoundOut:
     """Nothing comes of it."""
     del body
