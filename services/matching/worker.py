@@ -134,7 +134,8 @@ class Worker:
             if leading and await queue.waiting(tx):
                 return
             self._compared = time.monotonic()
-            if not await self._ranker.agrees(tx):
-                if leading:
-                    log.warning("index_differs")
-                await self._ranker.sync(tx)
+            if await self._ranker.agrees(tx) or (leading and await queue.waiting(tx)):
+                return  # what came between the two looks is in the queue
+            if leading:
+                log.warning("index_differs")
+            await self._ranker.sync(tx)
