@@ -23,35 +23,48 @@ class Gateway:
         self.hold_at: int | None = None
         """From this request on the service is asked, and its answer is not passed back."""
         self.requests = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.server = await asyncio.start_server(self._begin, "127.0.0.1", self.port)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests += 1
         held = self.hold_at is not None and self.requests >= self.hold_at
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             if self.answers:
                 await reader.readuntil(b"\r\n\r\n")
                 writer.write(self.answers.popleft())
                 await writer.drain()
             else:
                 await self._pass_on(reader, writer, held=held)
-        writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # a program that was killed has hung up
+        finally:
+            writer.close()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: bool) -> None:
         answer, request = await asyncio.open_connection(self.target.hostname, self.target.port)
+        asking = asyncio.create_task(_pump(reader, request))
         try:
-            asking = asyncio.create_task(_pump(reader, request))
             await (asking if held else _pump(answer, writer))
-            asking.cancel()
         finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
             request.close()
 
 
