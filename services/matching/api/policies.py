@@ -8,7 +8,8 @@ from fastapi import Path, Query
 
 from services.matching.commands import policies as commands
 from services.matching.domain.policies import LIFECYCLE
-from services.matching.schemas.policies import NothingIn, PolicyIn, PolicyOut, SimulatedOut, show, show_simulated
+from services.matching.schemas.matches import NothingIn
+from services.matching.schemas.policies import PolicyIn, PolicyOut, SimulatedOut, show, show_simulated
 from services.matching.store import policies
 from shared.api import CallerDep, Router, RunningDep, TxDep
 from shared.web.auth import SIGNED_IN, only

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from services.matching.commands import rounds as commands
 from services.matching.domain.rounds import LIFECYCLE
-from services.matching.schemas.rounds import NothingIn, PairOut, RoundIn, RoundOut, show, show_pair
+from services.matching.schemas.matches import NothingIn
+from services.matching.schemas.rounds import PairOut, RoundIn, RoundOut, show, show_pair
 from services.matching.store import rounds
 from shared.api import CallerDep, Router, TxDep
 from shared.web.auth import only

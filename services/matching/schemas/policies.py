@@ -54,10 +54,6 @@ class PolicyIn(Body):
         return self.model_dump(exclude={"note"}, exclude_none=True)
 
 
-class NothingIn(Body):
-    """No members: the call says it all."""
-
-
 class PolicyOut(Resource):
     """A policy with all its numbers; `version` counts its changes of status, `policy_version` is its number."""
 

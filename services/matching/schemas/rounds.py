@@ -23,10 +23,6 @@ class RoundIn(Body):
     note: OptionalText | None = None
 
 
-class NothingIn(Body):
-    """No members: the call says it all."""
-
-
 class RoundOut(Resource):
     """A round; `figures` are there once it is worked out.
 
