@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from shared.events import topics
 from shared.events.matching import MatchFormalised
-from shared.events.projects import ProjectCancelled, ProjectCompleted
+from shared.events.projects import ProjectCancelled, ProjectCompleted, ProjectEvent
 from shared.ops.ids import new_id
 from tests.support.parts import Parts
 from tests.support.registry import Match, Member, World, capability_body, need_body, today
@@ -311,6 +311,28 @@ async def handled(world: World, event_id: Any) -> None:
     await eventually(taken)
 
 
+@pytest.mark.parametrize(
+    ("ended", "status", "told"),
+    [(ProjectCompleted, "fulfilled", "NeedFulfilled"), (ProjectCancelled, "open", "NeedReopened")],
+)
+async def test_an_end_heard_first_tells_of_the_beginning_too(
+    world: World, lidi: Member, ended: type[ProjectEvent], status: str, told: str
+) -> None:
+    need, capability = await lidi.need(), await lidi.capability()
+    match = match_of(need, capability, lidi)
+    for event in (
+        match.ended(ended, ended.__name__.removeprefix("Project").lower()),
+        match.event(MatchFormalised, "formalised"),
+    ):
+        record = await world.service.foreign.send(event)
+        await handled(world, record.id)
+    events = await world.told(topics.NEEDS, need["id"], "NeedPosted", "NeedEngaged", told)
+    assert [event["need"]["status"] for event in events] == ["open", "engaged", status]
+    assert [event["need"]["version"] for event in events] == [1, 2, 3]
+    assert (await world.read(f"/needs/{need['id']}"))["status"] == status
+    assert (await world.read(f"/capabilities/{capability['id']}"))["engaged"] == 0
+
+
 async def test_cancelled_for_good_withdraws_the_need(world: World, lidi: Member) -> None:
     need, capability = await lidi.need(), await lidi.capability()
     match = match_of(need, capability, lidi)
@@ -319,8 +341,8 @@ async def test_cancelled_for_good_withdraws_the_need(world: World, lidi: Member)
     assert found["reason"] == {"code": "project_cancelled", "text": ""}
     record = await world.service.foreign.send(match.event(MatchFormalised, "formalised"))
     await handled(world, record.id)
-    events = await world.told(topics.NEEDS, need["id"], "NeedPosted", "NeedWithdrawn")
-    assert events[1]["need"]["reason"] == {"code": "project_cancelled"}
+    events = await world.told(topics.NEEDS, need["id"], "NeedPosted", "NeedEngaged", "NeedWithdrawn")
+    assert events[2]["need"]["reason"] == {"code": "project_cancelled"}
     assert (await world.read(f"/capabilities/{capability['id']}"))["engaged"] == 0
 
 

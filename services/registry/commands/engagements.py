@@ -26,7 +26,7 @@ EVENTS: Mapping[str, type[NeedEvent]] = {
 }
 
 
-async def begin(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID, project_id: UUID | None) -> None:
+async def begin(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID | None, project_id: UUID | None) -> None:
     """A match was formalised: it takes a place of its need and of its capability."""
     need = await _locked(tx, need_id)
     added = await engagements.add_running(
@@ -39,17 +39,13 @@ async def begin(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID, p
 async def end(
     tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID | None, project_id: UUID, state: str, reopens: bool
 ) -> None:
-    """Its project was completed or cancelled: the capability's place is free, the need follows."""
+    """Its project was completed or cancelled: the capability's place is free, the need follows.
+
+    An end implies its beginning. Whoever hears of the end first tells of both, so that no step of a need is skipped.
+    """
+    await begin(tx, match_id=match_id, need_id=need_id, capability_id=capability_id, project_id=project_id)
     need = await _locked(tx, need_id)
-    news = await engagements.end(
-        tx,
-        match_id=match_id,
-        need_id=need_id,
-        capability_id=capability_id,
-        project_id=project_id,
-        state=state,
-        reopens=reopens,
-    )
+    news = await engagements.end(tx, match_id=match_id, project_id=project_id, state=state, reopens=reopens)
     if news and need is not None:
         await _settle(tx, need, reopened=reopens)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -14,7 +14,9 @@ from services.registry.tables import EngagementRow, MatchViewRow
 from shared.messaging.transaction import Tx
 
 
-async def add_running(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID, project_id: UUID | None) -> bool:
+async def add_running(
+    tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID | None, project_id: UUID | None
+) -> bool:
     """Remembers a formalised match; False when its project's end, or the match itself, was known already."""
     row = insert(EngagementRow).values(
         match_id=match_id,
@@ -29,18 +31,15 @@ async def add_running(tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: U
     return added.one_or_none() is not None
 
 
-async def end(
-    tx: Tx, *, match_id: UUID, need_id: UUID, capability_id: UUID | None, project_id: UUID, state: str, reopens: bool
-) -> bool:
-    """Remembers how a match's project ended, also before its beginning is known; False when that was known."""
-    values = {"state": state, "reopens": reopens, "project_id": project_id, "updated_at": tx.now}
-    row = insert(EngagementRow).values(match_id=match_id, need_id=need_id, capability_id=capability_id, **values)
-    changed = await tx.session.execute(
-        row.on_conflict_do_update(
-            index_elements=["match_id"], set_=values, where=col(EngagementRow.state) == "running"
-        ).returning(col(EngagementRow.match_id))
+async def end(tx: Tx, *, match_id: UUID, project_id: UUID, state: str, reopens: bool) -> bool:
+    """Remembers how the project of a match known to be running ended; False when an end was known."""
+    ended = (
+        update(EngagementRow)
+        .where(col(EngagementRow.match_id) == match_id, col(EngagementRow.state) == "running")
+        .values(state=state, reopens=reopens, project_id=project_id, updated_at=tx.now)
+        .returning(col(EngagementRow.match_id))
     )
-    return changed.one_or_none() is not None
+    return (await tx.session.execute(ended)).one_or_none() is not None
 
 
 async def places(tx: Tx, need_id: UUID) -> list[Place]:
