@@ -45,6 +45,10 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
 
 
+class Nothing(Body):
+    """A call that needs no more than its name; also sent without a body."""
+
+
 class Resource(BaseModel):
     """Base of answers that have an address, a version or a thread; the route makes the headers from these."""
 

@@ -10,10 +10,10 @@ from fastapi import Query
 from services.matching.commands import facilitators
 from services.matching.domain.facilitators import LIFECYCLE as INVITATION
 from services.matching.domain.facilitators import PRINCIPALS
-from services.matching.schemas.matches import DeclineIn, InvitationIn, MatchOut, NothingIn, show
+from services.matching.schemas.matches import DeclineIn, InvitationIn, MatchOut, show
 from services.matching.schemas.suggestions import FacilitatorSuggestionOut, FacilitatorSuggestionsOut
 from services.matching.store import matches
-from shared.api import CallerDep, Router, RunningDep, TxDep
+from shared.api import CallerDep, Nothing, Router, RunningDep, TxDep
 from shared.web.auth import SIGNED_IN
 from shared.web.versions import IfMatch
 
@@ -60,7 +60,7 @@ async def invite_facilitator(
     refuses=INVITATION.codes("join"),
 )
 async def join_match(
-    tx: TxDep, caller: CallerDep, match_id: UUID, institution_id: UUID, body: NothingIn, if_match: IfMatch
+    tx: TxDep, caller: CallerDep, match_id: UUID, institution_id: UUID, body: Nothing, if_match: IfMatch
 ) -> MatchOut:
     """The invited institution joins."""
     del body

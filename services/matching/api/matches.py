@@ -20,13 +20,12 @@ from services.matching.schemas.matches import (
     MatchPage,
     NeedMatchPage,
     NeedSeen,
-    NothingIn,
     Status,
     show,
     show_whole,
 )
 from services.matching.store import matches, needs
-from shared.api import CallerDep, Router, TxDep
+from shared.api import CallerDep, Nothing, Router, TxDep
 from shared.reference.types import UtcDateTime
 from shared.web.auth import SIGNED_IN
 from shared.web.paging import Paging
@@ -85,7 +84,7 @@ async def express_interest(
 
 
 @router.post("/matches/{match_id}/accept", SIGNED_IN, by=LIFECYCLE.who("accept"), refuses=LIFECYCLE.codes("accept"))
-async def accept_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: NothingIn, if_match: IfMatch) -> MatchOut:
+async def accept_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: Nothing, if_match: IfMatch) -> MatchOut:
     """The beneficiary chooses this provider, after the provider's interest."""
     del body
     return show(await answers.accept(tx, caller, match_id, if_match), caller)
@@ -103,7 +102,7 @@ async def decline_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: Decl
     by=LIFECYCLE.who("formalise"),
     refuses=LIFECYCLE.codes("formalise") | formalising.CODES,
 )
-async def formalise_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: NothingIn, if_match: IfMatch) -> MatchOut:
+async def formalise_match(tx: TxDep, caller: CallerDep, match_id: UUID, body: Nothing, if_match: IfMatch) -> MatchOut:
     """The owner of each side confirms; the second confirmation takes the place and names the project."""
     del body
     return show(await formalise.formalise(tx, caller, match_id, if_match), caller)

@@ -8,10 +8,9 @@ from fastapi import Path, Query
 
 from services.matching.commands import policies as commands
 from services.matching.domain.policies import LIFECYCLE
-from services.matching.schemas.matches import NothingIn
 from services.matching.schemas.policies import PolicyIn, PolicyOut, SimulatedOut, show, show_simulated
 from services.matching.store import policies
-from shared.api import CallerDep, Router, RunningDep, TxDep
+from shared.api import CallerDep, Nothing, Router, RunningDep, TxDep
 from shared.web.auth import SIGNED_IN, only
 from shared.web.paging import Page, Paging
 from shared.web.versions import IfMatch
@@ -44,7 +43,7 @@ async def simulate_policy(
     tx: TxDep,
     running: RunningDep,
     policy_version: Number,
-    body: NothingIn,
+    body: Nothing,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> SimulatedOut:
     """What would change for the open needs if it were in force; stores nothing."""
@@ -60,7 +59,7 @@ async def simulate_policy(
     refuses=LIFECYCLE.codes("activate"),
 )
 async def activate_policy(
-    tx: TxDep, caller: CallerDep, policy_version: Number, body: NothingIn, if_match: IfMatch
+    tx: TxDep, caller: CallerDep, policy_version: Number, body: Nothing, if_match: IfMatch
 ) -> PolicyOut:
     """Puts it in force; all live needs are ranked again, matches made so far keep their scores."""
     del body

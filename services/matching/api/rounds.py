@@ -6,10 +6,9 @@ from uuid import UUID
 
 from services.matching.commands import rounds as commands
 from services.matching.domain.rounds import LIFECYCLE
-from services.matching.schemas.matches import NothingIn
 from services.matching.schemas.rounds import PairOut, RoundIn, RoundOut, show, show_pair
 from services.matching.store import rounds
-from shared.api import CallerDep, Router, TxDep
+from shared.api import CallerDep, Nothing, Router, TxDep
 from shared.web.auth import only
 from shared.web.paging import Page, Paging
 from shared.web.versions import IfMatch
@@ -48,7 +47,7 @@ async def list_pairs(tx: TxDep, round_id: UUID, paging: Paging) -> Page[PairOut]
 @router.post(
     "/rounds/{round_id}/approve", only("operator"), by=LIFECYCLE.who("approve"), refuses=LIFECYCLE.codes("approve")
 )
-async def approve_round(tx: TxDep, caller: CallerDep, round_id: UUID, body: NothingIn, if_match: IfMatch) -> RoundOut:
+async def approve_round(tx: TxDep, caller: CallerDep, round_id: UUID, body: Nothing, if_match: IfMatch) -> RoundOut:
     """Its pairs become matches, as far as nothing has changed since; it is `completed` when all are done."""
     del body
     return show(await commands.decide(tx, caller, round_id, "approve", if_match), caller)
@@ -57,7 +56,7 @@ async def approve_round(tx: TxDep, caller: CallerDep, round_id: UUID, body: Noth
 @router.post(
     "/rounds/{round_id}/discard", only("operator"), by=LIFECYCLE.who("discard"), refuses=LIFECYCLE.codes("discard")
 )
-async def discard_round(tx: TxDep, caller: CallerDep, round_id: UUID, body: NothingIn, if_match: IfMatch) -> RoundOut:
+async def discard_round(tx: TxDep, caller: CallerDep, round_id: UUID, body: Nothing, if_match: IfMatch) -> RoundOut:
     """Nothing comes of it."""
     del body
     return show(await commands.decide(tx, caller, round_id, "discard", if_match), caller)

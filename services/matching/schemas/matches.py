@@ -34,10 +34,6 @@ class InterestIn(Body):
     message: ShortText | None = None
 
 
-class NothingIn(Body):
-    """No members: the call says it all."""
-
-
 class DeclineIn(Body):
     """Why not; `other` must say what."""
 

@@ -16,7 +16,6 @@ from services.notifications.schemas.webhooks import (
     DeliveryOut,
     DeliveryStatus,
     FiltersOut,
-    Nothing,
     WebhookIn,
     WebhookOut,
     WebhookPatch,
@@ -24,7 +23,7 @@ from services.notifications.schemas.webhooks import (
 )
 from services.notifications.store import deliveries, webhooks
 from services.notifications.tables import DeliveryRow, WebhookRow
-from shared.api import CallerDep, Router, TxDep
+from shared.api import CallerDep, Nothing, Router, TxDep
 from shared.web.auth import SIGNED_IN, Caller, only
 from shared.web.paging import Page, Paging
 from shared.web.versions import IfMatch

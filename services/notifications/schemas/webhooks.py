@@ -78,10 +78,6 @@ class FiltersPatch(Body):
     institution_ids: Codes[UUID] | None = None
 
 
-class Nothing(Body):
-    """A call without members."""
-
-
 class FiltersOut(BaseModel):
     """The filters of a webhook."""
 

@@ -11,10 +11,10 @@ from services.registry.commands import capabilities as commands
 from services.registry.domain.capabilities import EDITS, LIFECYCLE
 from services.registry.domain.common import Standing
 from services.registry.schemas.capabilities import CapabilityFields, CapabilityIn, CapabilityOut, RenewIn, WithdrawIn
-from services.registry.schemas.common import JsonObject, Nothing, OwnerOut, UpdatedSince, reason_out
+from services.registry.schemas.common import JsonObject, OwnerOut, UpdatedSince, reason_out
 from services.registry.store import engagements, offers
 from services.registry.tables import CapabilityRow
-from shared.api import CallerDep, Router, TxDep
+from shared.api import CallerDep, Nothing, Router, TxDep
 from shared.messaging.transaction import Tx
 from shared.reference.types import CountryCode, IsicCode, Title
 from shared.reference.vocabulary import ResourceKind

@@ -9,11 +9,10 @@ from fastapi import Query
 
 from services.registry.commands import keys as commands
 from services.registry.domain.keys import LIFECYCLE
-from services.registry.schemas.common import Nothing
 from services.registry.schemas.keys import KeyIn, KeyOut
 from services.registry.store import keys as store
 from services.registry.tables import KeyRow
-from shared.api import CallerDep, Router, RunningDep, TxDep
+from shared.api import CallerDep, Nothing, Router, RunningDep, TxDep
 from shared.web.auth import Caller, only
 from shared.web.paging import Page, Paging
 from shared.web.versions import IfMatch

@@ -11,11 +11,11 @@ from services.registry.commands import needs as commands
 from services.registry.domain.common import Standing
 from services.registry.domain.needs import EDITS, LIFECYCLE
 from services.registry.schemas.capabilities import WithdrawIn
-from services.registry.schemas.common import JsonObject, Nothing, OwnerOut, UpdatedSince, reason_out
+from services.registry.schemas.common import JsonObject, OwnerOut, UpdatedSince, reason_out
 from services.registry.schemas.needs import NeedFields, NeedIn, NeedOut
 from services.registry.store import offers
 from services.registry.tables import NeedRow
-from shared.api import CallerDep, Router, TxDep
+from shared.api import CallerDep, Nothing, Router, TxDep
 from shared.reference.types import CountryCode, IsicCode, Title
 from shared.reference.vocabulary import ResourceKind
 from shared.web.auth import SIGNED_IN, Caller, only

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from services.registry.commands import verifications as commands
 from services.registry.domain.verifications import LIFECYCLE, facts_of
-from services.registry.schemas.common import Nothing, reason_out
+from services.registry.schemas.common import reason_out
 from services.registry.schemas.institutions import RejectIn, VerificationIn, VerificationOut
 from services.registry.store import institutions
 from services.registry.store import verifications as store
 from services.registry.tables import InstitutionRow, VerificationRow
-from shared.api import CallerDep, Router, TxDep
+from shared.api import CallerDep, Nothing, Router, TxDep
 from shared.web.auth import SIGNED_IN, Caller, only
 from shared.web.paging import Page, Paging
 from shared.web.versions import IfMatch

@@ -8,7 +8,6 @@ from uuid import UUID
 import fastapi
 from pydantic import BaseModel, Field, StrictBool
 
-from shared.api import Body
 from shared.reference.types import OptionalText, UtcDateTime
 
 JsonObject = Annotated[
@@ -19,10 +18,6 @@ UpdatedSince = Annotated[
 ]
 Flag = StrictBool
 Count = Annotated[int, Field(strict=True)]
-
-
-class Nothing(Body):
-    """A state change that needs no more than its name; also sent without a body."""
 
 
 class ReasonOut(BaseModel):
