@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -114,9 +115,14 @@ class Log:
     partitions: int
 
 
-async def find_logs(client: Any, topics: Iterable[str]) -> dict[str, Log]:  # noqa: ANN401 (aiokafka's AIOKafkaClient)
-    """Topic -> its log; raises KafkaError, also when a topic is missing."""
-    answer = await client.send(client.get_random_node(), _TopicsRequest(sorted(topics)))
+async def find_logs(
+    client: Any,  # noqa: ANN401 (aiokafka's AIOKafkaClient)
+    topics: Iterable[str],
+    *,
+    group: int = ConnectionGroup.DEFAULT,
+) -> dict[str, Log]:
+    """Topic -> its log; raises KafkaError, also when a topic is missing. `group`: which connection to the broker."""
+    answer = await client.send(client.get_random_node(), _TopicsRequest(sorted(topics)), group=group)
     found: dict[str, Log] = {}
     for error, topic, topic_id, _internal, partitions, *_ in answer.topics:
         if error == _UNKNOWN_TOPIC:
@@ -129,10 +135,14 @@ async def find_logs(client: Any, topics: Iterable[str]) -> dict[str, Log]:  # no
 
 
 async def change_of(client: Any, known: Mapping[str, Log]) -> str | None:  # noqa: ANN401 (aiokafka's AIOKafkaClient)
-    """In words, how these topics are not what they were; None also while Kafka does not say."""
+    """In words, how these topics are not what they were; None also while Kafka does not say.
+
+    Asked on the connection of the heartbeats: on the other one the answer stands behind that of a fetch, which waits
+    some seconds for records, and whoever asks can do nothing else meanwhile.
+    """
     try:
         async with asyncio.timeout(ASK_SECONDS):
-            found = await find_logs(client, known)
+            found = await find_logs(client, known, group=ConnectionGroup.COORDINATION)
     except UnknownTopicOrPartitionError as error:
         return f"topic {error} is gone"
     except (KafkaError, TimeoutError, OSError):
