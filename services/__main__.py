@@ -18,6 +18,7 @@ import typer
 from services import SERVICES, contracts
 from services.home import ENVIRONMENT_FILE
 from shared import __version__
+from shared.ops.signals import end_in_order_from_the_start
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -207,6 +208,7 @@ def add_operations() -> None:
 
 def main() -> None:
     """Entry point of the script `bandung`."""
+    end_in_order_from_the_start()
     add_operations()
     app()
 

@@ -16,10 +16,12 @@ import uvicorn
 from shared.app import make_app
 from shared.health import metrics_app
 from shared.ops import failpoints
+from shared.ops.signals import ENDING
 from shared.service import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from types import FrameType
 
     from shared.service import Service
     from shared.web.auth import KeySource
@@ -95,10 +97,20 @@ async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
     `keys` replaces the issuer's published keys, for a program that issues tokens itself.
     """
     running = Running(service, keys=keys)
+    loops = Loops(running, http_server(make_app(running), service.settings.host, service.settings.listen_port))
+    try:
+        await _begin(loops)
+    except BaseException:
+        await stop([loops])
+        raise
+    return loops
+
+
+async def _begin(loops: Loops) -> None:
+    running = loops.running
+    service, settings = running.service, running.settings
     await running.prepare()
-    settings = service.settings
     failpoints.arm(settings.failpoints)
-    loops = Loops(running, http_server(make_app(running), settings.host, settings.listen_port))
     # the port first: when it is taken nothing else has begun yet
     loops.tasks["http"] = await listening(loops.server, service.name)
     if settings.metrics_port:
@@ -111,7 +123,6 @@ async def start(service: Service, *, keys: KeySource | None = None) -> Loops:
     running.workers = service.workers(running)
     for number, worker in enumerate(running.workers):
         loops.start(f"worker-{number}", worker.run)
-    return loops
 
 
 def http_server(app: Any, host: str, port: int) -> HttpServer:  # noqa: ANN401 (any ASGI application)
@@ -147,8 +158,12 @@ async def listening(server: HttpServer, name: str) -> asyncio.Task[None]:
         listener.close()
         raise CannotListen(f"{name} cannot listen on {host}:{port}: {error.strerror or error}") from error
     task: asyncio.Task[None] = asyncio.create_task(server.serve(sockets=[listener]), name=f"{name}-http")
-    while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has a flag, no event)
-        await asyncio.sleep(0.005)
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has a flag, no event)
+            await asyncio.sleep(0.005)
+    except asyncio.CancelledError:
+        task.cancel()  # nobody knows of it yet
+        raise
     return task
 
 
@@ -163,7 +178,8 @@ async def stop(all_loops: Sequence[Loops]) -> None:
     https = [loops.tasks[name] for loops in all_loops for name in ("http", "metrics") if name in loops.tasks]
     if https:
         await asyncio.wait(https, timeout=HTTP_SECONDS + 0.5)
-    await asyncio.gather(*(loops.end("consumer", deadline=deadline) for loops in all_loops))
+    consumers = [loops for loops in all_loops if "consumer" in loops.stops]
+    await asyncio.gather(*(loops.end("consumer", deadline=deadline) for loops in consumers))
     rest = [[name for name in loops.stops if name != "consumer"] for loops in all_loops]
     await asyncio.gather(*(loops.end(*names, deadline=deadline) for loops, names in zip(all_loops, rest, strict=True)))
     await asyncio.gather(*(loops.running.close() for loops in all_loops))
@@ -171,21 +187,45 @@ async def stop(all_loops: Sequence[Loops]) -> None:
 
 def stop_event() -> asyncio.Event:
     """Set at SIGTERM or SIGINT from now on; to be asked for before anything is started."""
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed: all has ended already
+            loop.call_soon_threadsafe(asked.set)
+
+    # not the loop's own handlers: it takes them away when it closes, and a second SIGTERM would spoil the end
+    for number in ENDING:
+        signal.signal(number, ask)
     return asked
 
 
 async def serve(service: Service) -> None:
-    """One service until SIGTERM."""
+    """One service until SIGTERM, also when that comes during its start."""
     asked = stop_event()
-    loops = await start(service)
+    loops = await _started_unless(asked, service)
+    if loops is None:
+        log.info("stopped_before_ready", service=service.name)
+        return
     log.info("ready", service=service.name, url=service.settings.base_url)
     await asked.wait()
     log.info("stopping", service=service.name)
     await stop([loops])
+
+
+async def _started_unless(asked: asyncio.Event, service: Service) -> Loops | None:
+    """None when the end was asked for first; then nothing of the start is left."""
+    starting = asyncio.create_task(start(service))
+    ending = asyncio.create_task(asked.wait())
+    await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    if not starting.done():
+        starting.cancel()
+    try:
+        return await starting
+    except (Exception, asyncio.CancelledError):  # a driver may end a cancelled connection with an error of its own
+        if not asked.is_set():
+            raise
+        return None
 
 
 async def _pulse(running: Running, stop: asyncio.Event) -> None:

@@ -1,8 +1,12 @@
 """`python -m services.projects`: run, migrate, topics and the other commands of this service."""
 
-from services.projects.app import build
-from services.projects.settings import Settings
-from shared.cli import main
+from shared.ops.signals import end_in_order_from_the_start
 
 if __name__ == "__main__":
+    end_in_order_from_the_start()  # before the imports, which take a second
+
+    from services.projects.app import build
+    from services.projects.settings import Settings
+    from shared.cli import main
+
     main(build, Settings)
