@@ -24,7 +24,9 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.long]
 async def outcome(parts: Parts, tests: list[str], mutation: str) -> tuple[int, str]:
     """Exit code and output of tests in a process of its own, with one protection missing (or none)."""
     where = json.dumps({"postgres_url": parts.postgres_url, "bootstrap": parts.bootstrap})
-    arguments = ["-m", "pytest", "-q", "-m", "", "-p", "tests.faults.mutations", "-p", "no:cacheprovider", *tests]
+    arguments = ["-m", "pytest", "-m", "", "-p", "tests.faults.mutations", "-p", "no:cacheprovider"]
+    # the plugin comes before the conftest that wants the asserts of its package to show what they compared
+    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
