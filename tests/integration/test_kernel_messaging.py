@@ -196,36 +196,41 @@ async def test_a_poisoned_record_is_buried_alone(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "value"),
+    ("key", "headers", "value"),
     [
-        ([], b"no cloud event"),
-        ([("ce_id", b"x")], b"{}"),
-        ([("ce_id", b"\xff\xfe"), ("ce_type", b"org.bandung.ThingMade.v1")], b"{}"),
-        (None, b"not json"),
-        (None, b'{"title": 1}'),
-        (None, b"\x00" * 500_000),
-        (None, None),
+        (b"k", [], b"no cloud event"),
+        (b"k", [("ce_id", b"x")], b"{}"),
+        (b"k", [("ce_id", b"\xff\xfe"), ("ce_type", b"org.bandung.ThingMade.v1")], b"{}"),
+        (b"k", None, b"not json"),
+        (b"k", None, b'{"title": 1}'),
+        (b"k", None, b"\x00" * 1_000_000),
+        (b"k", None, None),
+        (b"\xff\xfe", None, b"not json"),
+        (None, None, b"not json"),
     ],
+    ids=["no-header", "no-type", "no-id", "no-json", "no-thing", "nul", "nothing", "key-of-no-text", "no-key"],
 )
 async def test_bytes_that_are_no_event_become_a_dead_letter_and_the_next_goes_on(
-    parts: Parts, headers: list[tuple[str, bytes]] | None, value: bytes | None
+    parts: Parts, key: bytes | None, headers: list[tuple[str, bytes]] | None, value: bytes | None
 ) -> None:
     async with running_probe(parts) as probe:
         await make(probe, "template")
         await eventually(lambda: heard(probe, 1))
         [event] = await records(parts, probe)
-        await produce_raw(parts, probe, value, event.headers() if headers is None else headers)
+        await produce_raw(parts, probe, value, event.headers() if headers is None else headers, key)
         await make(probe, "next")
         await eventually(lambda: heard(probe, 2))
         [letter] = await eventually(lambda: probe.rows("select * from dead_letter"))
-        assert letter.value == value
+        assert (letter.key, letter.value) == (key, value)
 
 
-async def produce_raw(parts: Parts, probe: Probe, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+async def produce_raw(
+    parts: Parts, probe: Probe, value: bytes | None, headers: list[tuple[str, bytes]], key: bytes | None
+) -> None:
     fresh = [(name, str(uuid4()).encode() if name == "ce_id" and len(raw) > 30 else raw) for name, raw in headers]
     producer = AIOKafkaProducer(bootstrap_servers=parts.bootstrap)
     await producer.start()
-    await producer.send_and_wait(probe.running.settings.topic_prefix + TOPIC.name, value, key=b"k", headers=fresh)
+    await producer.send_and_wait(probe.running.settings.topic_prefix + TOPIC.name, value, key=key, headers=fresh)
     await producer.stop()
 
 
