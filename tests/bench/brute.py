@@ -43,7 +43,7 @@ class BruteForce:
     def _part(self, probe: Probe, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rows = self._index.store.rows
         owner = rows["provider"][slots]
-        allowed = rows.offered(ON)[slots] & probe.providing.welcome[owner]
+        allowed = rows.offered(slots, ON) & probe.providing.welcome(owner)
         slots, owner = slots[allowed], owner[allowed]
         scores, allowed = probe.facets(slots, owner)
         slots, scores = slots[allowed], scores[allowed]

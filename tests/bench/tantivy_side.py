@@ -66,7 +66,8 @@ class TantivySide:
     def _record_steps(self) -> np.ndarray[Any, Any]:
         """The record of each provider as a share of what the three criteria can give together."""
         policy, providers = self._source.policy, self._source.store.providers
-        track, responsiveness, points = self._providing.records(ON)
+        records = self._providing.records(ON)
+        track, responsiveness, points = records.track, records.responsiveness, records.points
         total = policy.weights["track_record"] * track + policy.weights["responsiveness"] * responsiveness
         total += policy.weights["evidence"] * points / (points + policy.evidence_half_at)
         assert len(total) == len(providers)
@@ -77,7 +78,7 @@ class TantivySide:
         store = self._source.store
         rows, slots = store.rows, np.arange(first, until)
         owners = rows["provider"][slots].tolist()
-        offered = (store.offered(ON)[slots] & store.providers.proposable.values[owners]).tolist()
+        offered = (rows.offered(slots, ON) & store.providers.proposable.values[owners]).tolist()
         held = _lists(rows.facets.gather(slots)[0], rows.facets.counts(slots))
         packed, begins = rows.terms.gather(slots)
         times = (packed & MOST_COUNTED).astype(np.int64)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.matching.engine import search as search_module
 from services.matching.engine import store as store_module
 from services.matching.engine.eligibility import Pair, eligible
 from services.matching.engine.index import Index
@@ -91,6 +92,21 @@ def test_ranking_equals_scoring_every_pair(
         _put(index, fact)
     expected = [s for s in _brute_force(facts, index, seeks, frozenset(quiet)) if s.score >= threshold][:k]
     assert index.rank(seeks, ON, k, quiet, threshold) == expected
+
+
+@SLOW
+@given(FACTS, NEEDS, st.integers(1, 6), st.integers(1, 3))
+def test_ranking_equals_scoring_every_pair_however_few_rows_a_step_takes(
+    facts: Facts, seeks: NeedFacts, k: int, step: int
+) -> None:
+    """As with many rows: bounds decide what is read first, what later and what never."""
+    index = _index(facts, FLOWS)
+    index.settle()
+    expected = _brute_force(facts, index, seeks, frozenset())[:k]
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("FIRST_ROWS", "STEP_ROWS", "MOST_ROWS"):
+            patched.setattr(search_module, name, step)
+        assert index.rank(seeks, ON, k, threshold=0.0) == expected
 
 
 @SLOW

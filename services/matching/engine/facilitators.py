@@ -91,7 +91,7 @@ class _Bringing:
         if ResourceKind.FINANCIAL in wanted:
             brings |= financing * np.uint16(1 << wanted.index(ResourceKind.FINANCIAL))
         speaks = offers.united([((LANGUAGE, language), 1) for language in prepared.need.languages]) > 0
-        speaks |= store.providers.speak(frozenset(prepared.need.languages))
+        speaks |= store.providers.speaking(frozenset(prepared.need.languages))[store.providers.spoken.values]
         brings[~verified] = 0
         return cls(brings, offers.deepest(prepared.isic), speaks, len(wanted))
 

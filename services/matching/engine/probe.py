@@ -4,7 +4,10 @@ A probe turns the need into a table per facet and per term; the values of rows a
 unions over their lists. It is used to choose which rows get an exact, explained score.
 """
 
-from collections.abc import Iterator
+import functools
+import operator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +49,24 @@ class Probe:
         self.depths = store.words.depths(prepared.isic)
         self._deepest = self.depths.copy()
         self._deepest[MANY] = 4
-        self._sought = np.uint16(sum({store.words.kind_bit(KIND, kind) for kind in prepared.need.resource_kinds}))
+        self._briefs()
         self.everywhere = frame.world.is_south(prepared.need.country, prepared.on)
-        self._speak = store.providers.speak(frozenset(prepared.need.languages))
-        self._most_evidence = self._evidence()
+        self._speaking = store.providers.speaking(frozenset(prepared.need.languages))
+        self._sector_values = np.array([self.sector_value(depth) for depth in range(len(DEPTHS))])
         self._terms()
 
     # Tables
+
+    def _briefs(self) -> None:
+        """The need's kinds, languages and goals as bits; a goal with its share of the targets."""
+        need, bit = self.prepared.need, self._store.words.bit
+        self._kinds = np.uint16(_united(bit(KIND, kind) for kind in need.resource_kinds))
+        self._languages = np.uint16(_united(bit(LANGUAGE, language) for language in need.languages))
+        targets = set(need.sdg_targets)
+        goals = Counter(sdg_goal_of(target) for target in targets)
+        self._goals = [
+            (np.uint32(bit(GOAL, goal)), self.weight("sdg") * times / len(targets)) for goal, times in goals.items()
+        ]
 
     def _tables(self) -> tuple[NDArray[np.uint8], Floats]:
         """Per facet its marks, and what it adds to the weighted values of resources and SDG."""
@@ -115,27 +129,38 @@ class Probe:
         factor = self._frame.policy.implied_factor if self.prepared.implied else 1.0
         return self.weight("sector") * criteria.DEPTH_VALUES[depth] * factor
 
-    def most_but_sector_and_text(self) -> float:
-        """More than any row can have of all other criteria together."""
-        certain = self.weight("resources") + self.weight("sdg") + self.weight("language") + self.providing.most
-        return certain + self._most_evidence
+    def most_of_offer(self) -> float:
+        """More than any row can have of resources and SDG."""
+        return self.weight("resources") + self.weight("sdg")
 
-    def _evidence(self) -> float:
-        points = float(self.providing.points.max(initial=0.0)) + float(self._store.rows["evidence"].max(initial=0))
-        return self.weight("evidence") * points / (points + self._frame.policy.evidence_half_at)
+    def most_of_provider(self) -> float:
+        """More than any row can have of language, evidence, and its provider's own part."""
+        points = self.providing.records.most[2] + self._store.rows.most_evidence
+        evidence = self.weight("evidence") * points / (points + self._frame.policy.evidence_half_at)
+        return self.weight("language") + evidence + self.providing.most
 
-    def most_without_text(self, slots: Slots, owner: Slots) -> Floats:
-        """More than the rows can have without text, from their briefs and their providers alone."""
+    def most_of_sector(self, slots: Slots) -> Floats:
+        """More than the rows can have for their sector, from their briefs alone."""
         rows = self._store.rows
         depths = np.maximum(self._deepest[rows["code_a"][slots]], self._deepest[rows["code_b"][slots]])
-        found: Floats = np.array([self.sector_value(depth) for depth in range(5)])[depths]
-        # kinds that share a bit, and trade without goods in common, are counted too
-        covered = np.bitwise_count(rows["kinds"][slots] & self._sought) / max(
-            1, len(set(self.prepared.need.resource_kinds))
-        )
-        found += self.weight("resources") * np.minimum(1.0, covered)
-        found += self.providing.own[owner]
-        return found + (self.weight("sdg") + self.weight("language") + self._most_evidence)
+        found: Floats = self._sector_values[depths]
+        return found
+
+    def most_of_offers(self, slots: Slots) -> Floats:
+        """More than the rows can have of resources and SDG, from their briefs."""
+        rows = self._store.rows
+        # kinds that share a bit, trade without goods in common, and goals without the target are counted too
+        covered = np.bitwise_count(rows["kinds"][slots] & self._kinds)
+        share = self.weight("resources") / max(1, len(set(self.prepared.need.resource_kinds)))
+        found: Floats = np.minimum(self.weight("resources"), share * covered)
+        goals = rows["goals"][slots]
+        for bit, share in self._goals:
+            found += share * ((goals & bit) != 0)
+        return found
+
+    def most_of_providers(self, slots: Slots, owner: Slots) -> Floats:
+        """More than the rows can have of language, evidence, and their providers' own part."""
+        return self._provided(slots, owner, (self._store.rows["languages"][slots] & self._languages) != 0)
 
     def facets(self, slots: Slots, owner: Slots) -> tuple[Floats, Bools]:
         """Scores of the rows without text, and whether the rules that look at what is offered allow them."""
@@ -149,7 +174,7 @@ class Probe:
         goods = (marks & (TRADES | GOODS)) == TRADES | GOODS
         if self.prepared.need.resource_kinds:
             total += goods * (self.weight("resources") / len(set(self.prepared.need.resource_kinds)))
-        total += self._provided(slots, owner, marks)
+        total += self._provided(slots, owner, (marks & SPEAKS) != 0)
         served = (marks & SERVED) != 0
         if self.everywhere:
             served |= rows["all_south"][slots]
@@ -161,14 +186,14 @@ class Probe:
         found: Floats = self.weight("sector") * np.where(implied | self.prepared.implied, values * factor, values)
         return found
 
-    def _provided(self, slots: Slots, owner: Slots, marks: NDArray[np.uint8]) -> Floats:
-        """Language, evidence, and the provider's own part."""
-        rows = self._store.rows
-        speaks = ((marks & SPEAKS) != 0) | (self._speak[owner] & ~rows["own_languages"][slots])
-        points = self.providing.points[owner] + rows["evidence"][slots]
+    def _provided(self, slots: Slots, owner: Slots, speaks: Bools) -> Floats:
+        """Language, evidence, and the provider's own part; `speaks` says whose offer is in one of the languages."""
+        rows, spoken = self._store.rows, self._store.providers.spoken.values
+        speaks |= self._speaking[spoken[owner]] & ~rows["own_languages"][slots]
+        points = self.providing.records.points[owner] + rows["evidence"][slots]
         evidence = points / (points + self._frame.policy.evidence_half_at)
         found: Floats = self.weight("language") * speaks + self.weight("evidence") * evidence
-        found += self.providing.own[owner]
+        found += self.providing.own(owner)
         return found
 
     def text(self, slots: Slots) -> Floats:
@@ -204,7 +229,12 @@ class Probe:
                 continue  # first said by a row that is not settled yet
             if postings.listed[number]:
                 rows, impacts = postings.term(number)
-                bound[rows] += impacts * np.float32(weight * postings.weighing.step)
+                # each row stands once in a list; `add.at` is twice as quick as `bound[rows] += ...` nevertheless
+                np.add.at(bound, rows, impacts * np.float32(weight * postings.weighing.step))
             else:
                 unlisted += weight * float(postings.most[number]) * postings.weighing.step
         return bound, unlisted
+
+
+def _united(bits: Iterable[int]) -> int:
+    return functools.reduce(operator.or_, bits, 0)

@@ -1,24 +1,27 @@
 """Institutions as columns: standing, home, languages and record, one row each, changed in place."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
-from services.matching.engine.columns import Bools, Column, Floats, Ids, Numbered, Slots
+from services.matching.engine.columns import Bools, Column, Ids, Numbered, Slots
 from services.matching.engine.eligibility import facilitating_only
 from services.matching.engine.model import VERIFIED, CompletedProject, InstitutionFacts, unknown_institution
+
+Background = tuple[int, tuple[int, ...]]
+"""Numbers of the country of an institution and of those in which it has completed projects."""
 
 
 class Providers:
     """One row per institution; `revision` rises with every change."""
 
     __slots__ = (
+        "_changed",
         "_completed",
         "_counts",
-        "_worked",
+        "_speaking",
+        "background",
+        "backgrounds",
         "countries",
-        "country",
         "home",
         "ids",
         "languages",
@@ -33,12 +36,13 @@ class Providers:
         """Start empty."""
         self.ids = Ids()
         self.countries, self.standings = Numbered[str | None](), Numbered[tuple[str, str]]()
-        self.languages = Numbered[tuple[str, ...]]()
+        self.languages, self.backgrounds = Numbered[tuple[str, ...]](), Numbered[Background]()
         self.home, self.standing, self.spoken = Column(np.int16), Column(np.int16), Column(np.int32)
+        self.background, self._changed = Column(np.int32), Column(np.int64)
         self.proposable = Column(np.bool_)
         self._counts = {name: Column(np.int32) for name in ("practices", "replications", "in_time", "answerable")}
         self._completed: dict[int, tuple[CompletedProject, ...]] = {}
-        self._worked: tuple[int, Slots, Slots] | None = None
+        self._speaking: dict[frozenset[str], Bools] = {}
         self.revision = 0
 
     def __len__(self) -> int:
@@ -56,9 +60,10 @@ class Providers:
         row = self.ids.row(facts.id)
         if row is None:
             row = self.ids.append(facts.id)
-            for column in (self.home, self.standing, self.spoken, self.proposable, *self._counts.values()):
+            for column in self._columns():
                 column.append(0)
         self._fill(row, facts)
+        self._changed.set(row, self.revision)
         return row
 
     def _fill(self, row: int, facts: InstitutionFacts) -> None:
@@ -72,8 +77,8 @@ class Providers:
         self._completed.pop(row, None)
         if facts.completed:
             self._completed[row] = facts.completed
-            for project in facts.completed:
-                self.countries.numbers(project.countries)
+        worked = {number for project in facts.completed for number in self.countries.numbers(project.countries)}
+        self.background.set(row, self.backgrounds.number((int(self.home.values[row]), tuple(sorted(worked)))))
 
     def facts(self, row: int) -> InstitutionFacts:
         """What is known of the institution of a row."""
@@ -96,33 +101,21 @@ class Providers:
         """A count of every institution: practices, replications, in_time, answerable."""
         return self._counts[name].values
 
-    def with_projects(self) -> Iterator[tuple[int, tuple[CompletedProject, ...]]]:
-        """Rows of institutions with completed projects, and these."""
-        yield from self._completed.items()
+    def completed(self, row: int) -> tuple[CompletedProject, ...]:
+        """Completed projects of the institution of a row."""
+        return self._completed.get(row, ())
 
-    def worked_in(self) -> tuple[Slots, Slots]:
-        """Rows of institutions, and numbers of countries in which they have worked, in pairs."""
-        if self._worked is None or self._worked[0] != self.revision:
-            pairs = [
-                (row, number)
-                for row, projects in self._completed.items()
-                for project in projects
-                for number in self.countries.numbers(project.countries)
-            ]
-            rows, numbers = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-            self._worked = (self.revision, rows, numbers)
-        return self._worked[1:]
+    def changed_since(self, revision: int) -> Slots:
+        """Rows that were added or changed after this revision."""
+        return np.flatnonzero(self._changed.values > revision)
 
-    def speak(self, languages: frozenset[str]) -> Bools:
-        """Whether each institution has one of the languages."""
-        shared = [not languages.isdisjoint(some) for some in self.languages.values]
-        found: Bools = np.array([*shared, False], dtype=np.bool_)[self.spoken.values]
-        return found
-
-    def by_country(self, values: list[float]) -> Floats:
-        """A value of each institution, from one of each country in the order of `countries`."""
-        found: Floats = np.array([*values, 0.0], dtype=np.float64)[self.home.values]
-        return found
+    def speaking(self, languages: frozenset[str]) -> Bools:
+        """Whether institutions have one of the languages, in the order in which `languages` numbers what they speak."""
+        held = self._speaking.get(languages)
+        if held is None or len(held) != len(self.languages):
+            held = np.array([not languages.isdisjoint(some) for some in self.languages.values], dtype=np.bool_)
+            self._speaking[languages] = held
+        return held
 
     def settle(self) -> None:
         """Sort the ids of those heard of so far."""
@@ -131,5 +124,8 @@ class Providers:
     @property
     def nbytes(self) -> int:
         """Memory held by the columns."""
-        columns = (self.home, self.standing, self.spoken, self.proposable, *self._counts.values())
-        return self.ids.nbytes + sum(column.nbytes for column in columns)
+        return self.ids.nbytes + sum(column.nbytes for column in self._columns())
+
+    def _columns(self) -> tuple[Column, ...]:
+        numbers = (self.home, self.standing, self.spoken, self.background)
+        return (*numbers, self.proposable, self._changed, *self._counts.values())

@@ -1,4 +1,4 @@
-"""What depends on the provider and the need's country alone: worked out per country and per provider, not per row."""
+"""What depends on the provider and the need's country alone: worked out per country and record, not per row."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.matching.engine import criteria, inputs
-from services.matching.engine.columns import Bools, Floats
+from services.matching.engine.columns import Bools, Floats, Slots
 from services.matching.engine.model import CapabilityFacts, CompletedProject, InstitutionFacts
 from services.matching.engine.policy import Policy
 from services.matching.engine.prepared import Content, Frame, Offer, PreparedNeed
@@ -18,7 +19,6 @@ from services.matching.engine.text import Document
 BY_COUNTRY = ("region", "context", "trade")
 """Criteria of need and provider that look at the provider's country; `context` also at where it has worked."""
 KEPT_COUNTRIES = 1024
-KEPT_PROVIDERS = 16
 _NOTHING = Content(Document(0, {}), (), implied=False)
 
 
@@ -32,19 +32,55 @@ def provider_value(name: str, prepared: PreparedNeed, facts: InstitutionFacts, f
     return criteria.VALUES[name](**inputs.INPUTS[name](prepared, provider_offer(facts, prepared.on), frame))
 
 
-@dataclass(frozen=True, slots=True)
-class Providing:
-    """Of every institution for one need: whether the rules allow it, and its part of the score.
+@dataclass(slots=True)
+class Records:
+    """Of every institution what its record alone decides, on one day; and the most that anybody has of each."""
 
-    `own` is the weighted sum of region, context, trade, track record and responsiveness; `points` are
-    those of evidence, before what the single capability adds.
-    """
-
-    welcome: Bools
-    own: Floats
+    revision: int
+    track: Floats
+    responsiveness: Floats
     points: Floats
-    most: float
-    """Largest `own` of all."""
+    """Points of evidence, before what the single capability adds."""
+    most: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def grow(self, number: int) -> None:
+        """Make room for this many institutions."""
+        more = np.zeros(number - len(self.track))
+        self.track, self.points = np.append(self.track, more), np.append(self.points, more)
+        self.responsiveness = np.append(self.responsiveness, more)
+
+    def bound(self) -> None:
+        """Find the most anew."""
+        of = (self.track, self.responsiveness, self.points)
+        self.most = (float(of[0].max(initial=0.0)), float(of[1].max(initial=0.0)), float(of[2].max(initial=0.0)))
+
+
+class Providing:
+    """Institutions for one need: whether the rules allow them, and their part of the score."""
+
+    __slots__ = ("_by_background", "_providers", "_responsiveness", "_track", "_welcome", "most", "records")
+
+    def __init__(
+        self, providers: Providers, records: Records, weights: dict[str, float], welcome: Bools, by_background: Floats
+    ) -> None:
+        """Take what is known by country and by background."""
+        self._providers, self.records = providers, records
+        self._welcome, self._by_background = welcome, by_background
+        self._track, self._responsiveness = weights.get("track_record", 0.0), weights.get("responsiveness", 0.0)
+        self.most = float(by_background.max(initial=0.0))
+        self.most += self._track * records.most[0] + self._responsiveness * records.most[1]
+
+    def welcome(self, owner: Slots) -> Bools:
+        """Whether standing and country allow these institutions."""
+        found: Bools = self._providers.proposable.values[owner] & self._welcome[self._providers.home.values[owner]]
+        return found
+
+    def own(self, owner: Slots) -> Floats:
+        """Their weighted sum of region, context, trade, track record and responsiveness."""
+        found: Floats = self._by_background[self._providers.background.values[owner]]
+        found += self._track * self.records.track[owner]
+        found += self._responsiveness * self.records.responsiveness[owner]
+        return found
 
 
 class ProvidingValues:
@@ -54,32 +90,41 @@ class ProvidingValues:
         """Bind providers and frame."""
         self._providers, self._frame = providers, frame
         self._countries: OrderedDict[tuple[str, str, date, int], list[float]] = OrderedDict()
-        self._found: OrderedDict[tuple[object, ...], Providing] = OrderedDict()
-        self._record: tuple[tuple[date, int], tuple[Floats, Floats, Floats]] | None = None
+        self._records: tuple[date, Records] | None = None
+        self._homes: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._known: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._begins: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
     def of(self, prepared: PreparedNeed) -> Providing:
         """All institutions for this need."""
-        need, providers = prepared.need, self._providers
-        weights = tuple(prepared.weights.items())
-        key = (need.country, need.domestic_welcome, prepared.on, weights, providers.revision)
-        if key not in self._found:
-            self._found[key] = self._work_out(prepared)
-            if len(self._found) > KEPT_PROVIDERS:
-                self._found.popitem(last=False)
-        self._found.move_to_end(key)
-        return self._found[key]
-
-    def _work_out(self, prepared: PreparedNeed) -> Providing:
-        providers, weights = self._providers, prepared.weights
-        track_record, responsiveness, points = self.records(prepared.on)
-        own = weights.get("track_record", 0.0) * track_record + weights.get("responsiveness", 0.0) * responsiveness
         values = self.country_values(prepared)
-        for name in BY_COUNTRY:
-            if name in weights:
-                found = providers.by_country(values[name])
-                own += weights[name] * (self._with_work_done(found, values[name]) if name == "context" else found)
-        welcome = providers.proposable.values & (providers.by_country(values["welcome"]) > 0)
-        return Providing(welcome, own, points, float(own.max(initial=0.0)))
+        welcome = np.array(values.pop("welcome"), dtype=np.bool_)
+        return Providing(
+            self._providers, self.records(prepared.on), prepared.weights, welcome, self._by_background(prepared, values)
+        )
+
+    def _by_background(self, prepared: PreparedNeed, values: dict[str, list[float]]) -> Floats:
+        """What home and countries of completed projects are worth, per background."""
+        self._read_backgrounds()
+        found: Floats = np.zeros(len(self._homes))
+        for name, value in values.items():
+            of_country = prepared.weights[name] * np.array(value)
+            if name == "context" and len(self._known):
+                # the best of where a provider is from and where it has worked
+                found += np.maximum.reduceat(of_country[self._known], self._begins)
+            elif name != "context":
+                found += of_country[self._homes]
+        return found
+
+    def _read_backgrounds(self) -> None:
+        """Take in the backgrounds that came since the last time."""
+        held = self._providers.backgrounds.values
+        new = held[len(self._homes) :]
+        if new:
+            counts = np.array([1 + len(worked) for _, worked in new])
+            self._begins = np.append(self._begins, len(self._known) + np.cumsum(counts) - counts)
+            self._known = np.append(self._known, [number for home, worked in new for number in (home, *worked)])
+            self._homes = np.append(self._homes, [home for home, _ in new])
 
     def country_values(self, prepared: PreparedNeed) -> dict[str, list[float]]:
         """By criterion that applies a value of each country, in the order in which providers number them."""
@@ -104,34 +149,28 @@ class ProvidingValues:
             return float(country is not None and self._frame.world.is_south(country, prepared.on))
         return provider_value(name, prepared, InstitutionFacts("", country), self._frame)
 
-    def _with_work_done(self, found: Floats, values: list[float]) -> Floats:
-        """The best of where a provider is from and where it has worked."""
-        rows, worked_in = self._providers.worked_in()
-        np.maximum.at(found, rows, np.array(values)[worked_in])
-        return found
-
-    def records(self, on: date) -> tuple[Floats, Floats, Floats]:
+    def records(self, on: date) -> Records:
         """Track record, responsiveness and points of evidence of every institution."""
-        key = (on, self._providers.revision)
-        if self._record is None or self._record[0] != key:
-            self._record = (key, (self._track_record(on), self._responsiveness(), self._points()))
-        return self._record[1]
+        if self._records is None or self._records[0] != on:
+            nothing = np.zeros(0)
+            self._records = (on, Records(-1, nothing, nothing, nothing))
+        records = self._records[1]
+        if records.revision != self._providers.revision:
+            self._catch_up(records, on)
+        return records
 
-    def _track_record(self, on: date) -> Floats:
-        found = np.full(len(self._providers), _track_record(self._frame.policy, (), on))
-        for row, projects in self._providers.with_projects():
-            found[row] = _track_record(self._frame.policy, projects, on)
-        return found
-
-    def _responsiveness(self) -> Floats:
-        policy, count = self._frame.policy, self._providers.count
-        gained = policy.prior_weight * policy.prior + count("in_time")
-        found: Floats = np.clip(gained / (policy.prior_weight + count("answerable")), 0.0, 1.0)
-        return found
-
-    def _points(self) -> Floats:
-        count = self._providers.count
-        return np.asarray(count("practices") + 2 * count("replications"), dtype=np.float64)
+    def _catch_up(self, records: Records, on: date) -> None:
+        """Work out again those who changed."""
+        providers, policy = self._providers, self._frame.policy
+        rows = providers.changed_since(records.revision)
+        records.grow(len(providers))
+        records.track[rows] = [_track_record(policy, providers.completed(row), on) for row in rows.tolist()]
+        gained = policy.prior_weight * policy.prior + providers.count("in_time")[rows]
+        answerable = providers.count("answerable")[rows]
+        records.responsiveness[rows] = np.clip(gained / (policy.prior_weight + answerable), 0.0, 1.0)
+        records.points[rows] = providers.count("practices")[rows] + 2 * providers.count("replications")[rows]
+        records.bound()
+        records.revision = providers.revision
 
 
 @lru_cache(maxsize=65_536)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.matching.engine.columns import ID_TYPE, Bools, Column, Ids, Numbered, Ragged, Slots
-from services.matching.engine.inputs import common_depth
+from services.matching.engine.inputs import isic_line, isic_rank
 from services.matching.engine.model import PUBLISHED, CapabilityFacts, Serves, hs_chapters
 from services.matching.engine.prepared import MOST_COUNTED, Content
 from services.matching.engine.text import Document
@@ -39,11 +39,14 @@ HEADER = np.dtype(
         ("code_a", np.uint16),
         ("code_b", np.uint16),
         ("kinds", np.uint16),
+        ("languages", np.uint16),
+        ("goals", np.uint32),
     ]
 )
-"""The members of a row that are one value each. The last three repeat facets in brief, see `Words.briefs`."""
-BRIEFS = ("code_a", "code_b", "kinds")
-KIND_BITS = 16
+"""The members of a row that are one value each. The last five repeat facets in brief, see `Words.briefs`."""
+CODES = ("code_a", "code_b")
+BITS = {"kinds": KIND, "languages": LANGUAGE, "goals": GOAL}
+BITS_OF = {KIND: 16, LANGUAGE: 16, GOAL: 32}
 NAMES = tuple(name for name in HEADER.names or () if name != "id")
 
 
@@ -66,7 +69,7 @@ def pack_term(number: int, count: int) -> int:
 class Rows:
     """Rows of capabilities; `live` is false once another row or nobody took the place."""
 
-    __slots__ = ("columns", "facets", "ids", "live", "terms")
+    __slots__ = ("columns", "facets", "ids", "live", "most_evidence", "terms")
 
     def __init__(self) -> None:
         """Start empty."""
@@ -74,6 +77,8 @@ class Rows:
         self.columns = {name: Column(HEADER[name]) for name in NAMES}
         self.live = Column(np.bool_)
         self.facets, self.terms = Ragged(np.uint16), Ragged(np.uint32)
+        self.most_evidence = 0
+        """At least the largest `evidence` of all rows."""
 
     def __len__(self) -> int:
         """Count the rows, dead ones included."""
@@ -91,6 +96,7 @@ class Rows:
         self.facets.append(facets)
         self.terms.append(terms)
         self.live.append(value=True)
+        self.most_evidence = max(self.most_evidence, int(self["evidence"][slot]))
         return slot
 
     def extend(self, block: Block) -> None:
@@ -104,6 +110,7 @@ class Rows:
         self.facets.extend(block.facets, block.facet_counts)
         self.terms.extend(block.terms, block.term_counts)
         self.live.extend(np.ones(len(block.header), dtype=np.bool_))
+        self.most_evidence = max(self.most_evidence, int(block.header["evidence"].max(initial=0)))
 
     def take(self, slots: Slots) -> "Rows":
         """A copy of some rows."""
@@ -112,6 +119,7 @@ class Rows:
         copy.columns = {name: Column(HEADER[name], column.values[slots]) for name, column in self.columns.items()}
         copy.live = Column(np.bool_, self.live.values[slots])
         copy.facets, copy.terms = self.facets.take(slots), self.terms.take(slots)
+        copy.most_evidence = int(copy["evidence"].max(initial=0))
         return copy
 
     def trim(self) -> None:
@@ -122,11 +130,11 @@ class Rows:
         self.facets.trim()
         self.terms.trim()
 
-    def offered(self, on: date) -> Bools:
-        """Rows that are live, published, not past their renewal date and have a place free."""
-        found: Bools = self.live.values & self["published"]
-        found &= self["renew_by"] >= on.toordinal()
-        found &= self["engaged"] < self["capacity"]
+    def offered(self, slots: Slots, on: date) -> Bools:
+        """Whether rows are live, published, not past their renewal date and have a place free."""
+        found: Bools = self.live.values[slots] & self["published"][slots]
+        found &= self["renew_by"][slots] >= on.toordinal()
+        found &= self["engaged"][slots] < self["capacity"][slots]
         return found
 
     @property
@@ -139,12 +147,13 @@ class Rows:
 class Words:
     """The open vocabularies of the rows: facets and terms by number."""
 
-    __slots__ = ("_depths", "_kinds", "facets", "terms")
+    __slots__ = ("_bits", "_codes_read", "_within", "facets", "terms")
 
     def __init__(self) -> None:
         """Begin with the facets that are none."""
-        self._depths: dict[str, NDArray[np.int8]] = {}
-        self._kinds = Numbered[str]()
+        self._within: dict[str, list[int]] = {}
+        self._codes_read = 0
+        self._bits = {kind: Numbered[str]() for kind in BITS_OF}
         self.facets, self.terms = Numbered[Facet](), Numbered[str]()
         self.facets.numbers([(NONE, ""), (MANY, "")])
 
@@ -156,43 +165,50 @@ class Words:
         """Packed terms of a text."""
         return [pack_term(self.terms.number(term), count) for term, count in document.frequencies.items()]
 
-    def briefs(self, facets: NDArray[np.uint16], counts: Slots) -> dict[str, NDArray[np.uint16]]:
-        """Two ISIC codes and the kinds as bits, per row: enough to bound a score without reading the lists.
+    def briefs(self, facets: NDArray[np.uint16], counts: Slots) -> dict[str, NDArray[Any]]:
+        """Two ISIC codes, and kinds, languages and goals as bits, per row: they bound a score without its lists.
 
         A row with more than two codes has MANY for one of them, whose depth is unknown.
         """
+        begins = np.cumsum(counts) - counts
+        found = dict(zip(CODES, self._two_codes(facets, counts), strict=True))
+        for name, kind in BITS.items():
+            bits = np.array([self.bit(kind, word) if kind == k else 0 for k, word in self.facets.values])
+            of_facet = bits.astype(HEADER[name])
+            found[name] = np.bitwise_or.reduceat(of_facet[facets], begins) if len(counts) else of_facet[:0]
+        return found
+
+    def _two_codes(self, facets: NDArray[np.uint16], counts: Slots) -> NDArray[np.uint16]:
         owner = np.repeat(np.arange(len(counts)), counts)
         is_code = np.array([kind == ISIC for kind, _ in self.facets.values], dtype=np.bool_)[facets]
         codes, of = facets[is_code], owner[is_code]
         place = np.arange(len(of)) - np.searchsorted(of, of)
-        brief = np.zeros((3, len(counts)), dtype=np.uint16)
+        found = np.zeros((2, len(counts)), dtype=np.uint16)
         for which in (0, 1):
-            brief[which, of[place == which]] = codes[place == which]
-        brief[1, of[place > 1]] = 1
-        bits = np.array([self.kind_bit(*facet) for facet in self.facets.values], dtype=np.uint16)
-        if len(counts):
-            brief[2] = np.bitwise_or.reduceat(bits[facets], np.cumsum(counts) - counts)
-        return dict(zip(BRIEFS, brief, strict=True))
+            found[which, of[place == which]] = codes[place == which]
+        found[1, of[place > 1]] = 1
+        return found
 
-    def kind_bit(self, kind: int, word: str) -> int:
-        """The bit of a resource kind, which the seventeenth shares with the first; 0 for other facets."""
-        if kind != KIND:
-            return 0
-        return 1 << self._kinds.number(word) % KIND_BITS
+    def bit(self, kind: int, word: str) -> int:
+        """The bit of a word in the brief of its kind; when there are more words than bits, some share one."""
+        return 1 << self._bits[kind].number(word) % BITS_OF[kind]
 
     def depths(self, wanted: Iterable[str]) -> NDArray[np.int8]:
         """Depth of the category that each facet, if it is an ISIC code, shares with one of the codes wanted."""
+        self._read_codes()
         found = np.zeros(len(self.facets), dtype=np.int8)
-        for code in wanted:
-            np.maximum(found, self._depths_from(code), out=found)
+        categories = {category for code in wanted for category in isic_line(code)}
+        for category in sorted(categories & self._within.keys(), key=isic_rank):
+            found[self._within[category]] = isic_rank(category)
         return found
 
-    def _depths_from(self, code: str) -> NDArray[np.int8]:
-        held = self._depths.get(code)
-        if held is None or len(held) != len(self.facets):
-            shared = [common_depth(code, word) if kind == ISIC else 0 for kind, word in self.facets.values]
-            held = self._depths[code] = np.array(shared, dtype=np.int8)
-        return held
+    def _read_codes(self) -> None:
+        """Note of which categories the codes are that came since the last time."""
+        for number in range(self._codes_read, len(self.facets)):
+            kind, word = self.facets.values[number]
+            for category in isic_line(word) if kind == ISIC else ():
+                self._within.setdefault(category, []).append(number)
+        self._codes_read = len(self.facets)
 
     def read(self, rows: Rows, slot: int, institution_id: str) -> tuple[CapabilityFacts, Content]:
         """What a row says, without the words of title and summary in their order; HS codes as chapters."""

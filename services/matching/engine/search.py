@@ -7,6 +7,7 @@ k-th best found; what cannot reach it is never looked at. The result equals look
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ SAFETY = 2e-6
 SLACK = 1e-5
 """More than the rounding of sums of bounds."""
 SEEN = np.float32(-np.inf)
-SEEDS = 256
+FIRST_ROWS = 256
 STEP_ROWS = 2048
 MOST_ROWS = 65_536
 DEPTHS = (4, 3, 2, 1, 0)
@@ -42,9 +43,9 @@ class Search:
     def __init__(self, store: Store, probe: Probe, wanted: Wanted) -> None:
         """Bind what is searched for."""
         self._store, self._probe, self._wanted = store, probe, wanted
-        self._offered = store.offered(probe.prepared.on)
         self._bound, self._unlisted = probe.text_bound()
-        self._rest = probe.most_but_sector_and_text()
+        self._most_of_provider = probe.most_of_provider()
+        self._rest = probe.most_of_offer() + self._most_of_provider
         self._slots: Slots = np.zeros(0, dtype=np.int64)
         self._near: Floats = np.zeros(0)
         self._floor = wanted.threshold
@@ -63,21 +64,20 @@ class Search:
         return self._slots[keep], self._near[keep]
 
     def _steps(self) -> Iterator[Slots]:
-        """Settled rows to look at next, each once, until no other can be among the best."""
-        yield _distinct(self._seeds())
+        """Settled rows to look at next, some more than once, until no other can be among the best."""
         for depth in DEPTHS:
-            listed, least = self._of_depth(depth), self._least_text(depth)
+            listed = self._of_depth(depth)
+            if depth == DEPTHS[0] and len(listed) < self._wanted.k:
+                yield self._most_text()
+            least = self._least_text(depth)
+            near = listed[self._bound[listed] >= max(least, 0.0)] if depth else np.flatnonzero(self._bound > SEEN)
             if least > 0:
                 # rows of this depth and of all wider ones need that much text
                 reach = np.flatnonzero(self._bound >= least)
-                if len(reach) <= 4 * len(listed) + STEP_ROWS or depth == 0:
+                if len(reach) <= len(near) + STEP_ROWS or depth == 0:
                     yield reach
                     return
-            yield self._unseen(listed, max(least, 0.0)) if depth else np.flatnonzero(self._bound > SEEN)
-
-    def _unseen(self, listed: Slots, least: float) -> Slots:
-        """Those not looked at yet that have enough text, each once."""
-        return _distinct(listed[self._bound[listed] >= least])
+            yield near
 
     def _least_text(self, depth: int) -> float:
         """The least bound on the listed part of the text value with which a row of this depth can still win."""
@@ -88,15 +88,10 @@ class Search:
         missing = self._floor - self._probe.sector_value(depth) - self._rest
         return missing / self._probe.weight("text") - self._unlisted - SLACK
 
-    def _seeds(self) -> Slots:
-        """Some rows that promise much: of the deepest category, with most text in common."""
-        listed = self._of_depth(4)
-        if len(listed) < self._wanted.k:
-            listed = np.flatnonzero(self._bound > 0)
-        if len(listed) <= SEEDS:
-            return listed
-        bound = self._bound[listed]
-        return listed[np.argpartition(bound, len(bound) - SEEDS)[len(bound) - SEEDS :]]
+    def _most_text(self) -> Slots:
+        """Some rows with most text in common: where the need's own class says little."""
+        listed = np.flatnonzero(self._bound > 0)
+        return listed[_largest(self._bound[listed], FIRST_ROWS)]
 
     def _of_depth(self, depth: int) -> Slots:
         """Settled rows with a code of this depth, some of them more than once."""
@@ -107,46 +102,56 @@ class Search:
 
     def _look_at(self, slots: Slots) -> None:
         """Score the rows that the rules allow and that can still be among the best."""
-        bound = self._text_bound(slots)
         for first in range(0, len(slots), MOST_ROWS):
-            part = slice(first, first + MOST_ROWS)
-            self._score(slots[part], bound[part])
+            part = slots[first : first + MOST_ROWS]
+            text = self._probe.weight("text") * self._text_bound(part)
+            most = text + self._probe.most_of_sector(part)
+            near = np.flatnonzero(most >= self._floor - SAFETY - self._rest)
+            self._narrow(part[near], most[near], text[near])
 
     def _text_bound(self, slots: Slots) -> NDArray[np.float32]:
         """What each row can have of text at most; rows that are settled count as seen from now on."""
-        if not len(slots) or slots[0] >= self._store.settled:
+        if slots[0] >= self._store.settled:
             return np.ones(len(slots), dtype=np.float32)
         bound: NDArray[np.float32] = np.minimum(self._bound[slots] + np.float32(self._unlisted + SLACK), 1.0)
         self._bound[slots] = SEEN
         return bound
 
-    def _score(self, slots: Slots, text_bound: NDArray[np.float32]) -> None:
-        weight, excluded = self._probe.weight("text"), self._wanted.excluded
-        owner = self._store.rows["provider"][slots]
-        keep = self._store.rows.live.values[slots] if excluded else self._allowed(slots, owner)
-        keep &= self._probe.most_without_text(slots, owner) + weight * text_bound >= self._floor - SAFETY
-        slots, owner, text_bound = slots[keep], owner[keep], text_bound[keep]
-        found, allowed = self._probe.facets(slots, owner)
-        if excluded:
-            allowed = ~(allowed & self._allowed(slots, owner))
-        most = found + weight * text_bound
-        chosen = np.flatnonzero(allowed & (most >= self._floor - SAFETY))
-        for some in self._best_first(chosen, most):
-            part = some[most[some] >= self._floor - SAFETY]
-            self._take(slots[part], found[part] + weight * self._probe.text(slots[part]))
+    def _narrow(self, slots: Slots, most: Floats, text: NDArray[np.float32]) -> None:
+        """Score rows with the most that sector and text can give, as far as what is offered leaves them over."""
+        most = most + self._probe.most_of_offers(slots) + self._most_of_provider
+        near = np.flatnonzero(most >= self._floor - SAFETY)
+        _, places = np.unique(slots[near], return_index=True)
+        for some in self._best_first(near[places], most):
+            owner = self._store.rows["provider"][slots[some]]
+            bound = most[some] - self._most_of_provider + self._probe.most_of_providers(slots[some], owner)
+            left = np.flatnonzero(bound >= self._floor - SAFETY)
+            self._score(slots[some[left]], owner[left], text[some[left]])
 
-    def _best_first(self, chosen: Slots, most: Floats) -> Iterator[Slots]:
-        """The most promising ones first, so that the others need not be read."""
-        if len(chosen) > SEEDS:
-            chosen = chosen[np.argsort(-most[chosen])]
-        size = SEEDS
-        while len(chosen):
-            yield chosen[:size]
-            chosen, size = chosen[size:], STEP_ROWS
+    def _best_first(self, near: Slots, most: Floats) -> Iterator[Slots]:
+        """Those of the places that can still win; the most promising ones first, so that others need not be read."""
+        first = _largest(most[near], FIRST_ROWS)
+        yield near[first]
+        rest = np.delete(near, first)
+        while len(rest := rest[most[rest] >= self._floor - SAFETY]):
+            yield rest[:STEP_ROWS]
+            rest = rest[STEP_ROWS:]
+
+    def _score(self, slots: Slots, owner: Slots, text: NDArray[np.float32]) -> None:
+        if not len(slots):
+            return
+        allowed = self._allowed(slots, owner)
+        found, useful = self._probe.facets(slots, owner)
+        allowed &= useful
+        if self._wanted.excluded:
+            allowed = self._store.rows.live.values[slots] & ~allowed
+        chosen = np.flatnonzero(allowed & (found + text >= self._floor - SAFETY))
+        self._take(slots[chosen], found[chosen] + self._probe.weight("text") * self._probe.text(slots[chosen]))
 
     def _allowed(self, slots: Slots, owner: Slots) -> Bools:
         """Whether the rules that look at standing and places allow the rows."""
-        allowed: Bools = self._offered[slots] & self._probe.providing.welcome[owner] & (owner != self._own_row)
+        allowed = self._store.rows.offered(slots, self._probe.prepared.on) & self._probe.providing.welcome(owner)
+        allowed &= owner != self._own_row
         if len(self._wanted.without):
             allowed &= ~np.isin(slots, self._wanted.without)
         return allowed
@@ -162,9 +167,7 @@ class Search:
         self._slots, self._near = slots[keep], near[keep]
 
 
-def _distinct(slots: Slots) -> Slots:
-    """Each slot once, in rising order."""
-    ordered = np.sort(slots)
-    first = np.ones(len(ordered), dtype=np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    return ordered[first]
+def _largest(values: NDArray[Any], number: int) -> Slots:
+    """Places of the largest ones."""
+    found: Slots = np.arange(len(values))
+    return found if len(values) <= number else np.argpartition(values, len(values) - number)[len(values) - number :]

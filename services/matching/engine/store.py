@@ -6,11 +6,9 @@ The old rows are settled: compact, and reachable by postings. Rows added since a
 one, until `settle` takes them in.
 """
 
-from datetime import date
-
 import numpy as np
 
-from services.matching.engine.columns import Bools, Slots
+from services.matching.engine.columns import Slots
 from services.matching.engine.lexicon import Lexicon
 from services.matching.engine.model import CapabilityFacts, InstitutionFacts
 from services.matching.engine.postings import Postings, Weighing
@@ -27,15 +25,14 @@ MOST_UNSETTLED = 1 / 32
 class Store:
     """Capabilities and institutions by id, in any order of arrival."""
 
-    __slots__ = ("_count", "_dead", "_offered", "lexicon", "postings", "providers", "revision", "rows", "words")
+    __slots__ = ("_count", "_dead", "lexicon", "postings", "providers", "rows", "words")
 
     def __init__(self, lexicon: Lexicon) -> None:
         """Start empty; the lexicon gives texts their concepts."""
         self.lexicon = lexicon
         self.rows, self.words, self.providers = Rows(), Words(), Providers()
         self.postings = Postings.none()
-        self.revision = self._count = self._dead = 0
-        self._offered: tuple[int, date, Bools] | None = None
+        self._count = self._dead = 0
 
     def __len__(self) -> int:
         """Count the capabilities."""
@@ -59,7 +56,6 @@ class Store:
         briefs = self.words.briefs(np.array(facets, dtype=np.uint16), np.array([len(facets)]))
         self.rows.append((*header, *(int(brief[0]) for brief in briefs.values())), facets, terms)
         self._count += 1
-        self.revision += 1
 
     def extend(self, block: Block) -> None:
         """Add many capabilities whose ids are new; the numbers in the block are those of `words` and `providers`."""
@@ -67,7 +63,6 @@ class Store:
             block.header[name] = brief
         self.rows.extend(block)
         self._count += len(block.header)
-        self.revision += 1
 
     def remove_capability(self, capability_id: str) -> None:
         """Forget a capability; an unknown one is no error."""
@@ -76,14 +71,12 @@ class Store:
             self.rows.live.set(slot, value=False)
             self._count -= 1
             self._dead += 1
-            self.revision += 1
 
     def set_engaged(self, capability_id: str, engaged: int) -> None:
         """Set the number of places taken; an unknown capability is no error (it may be withdrawn)."""
         slot = self.slot(capability_id)
         if slot is not None:
             self.rows.columns["engaged"].set(slot, engaged)
-            self.revision += 1
 
     # Reading
 
@@ -101,12 +94,6 @@ class Store:
     def live_slots(self) -> Slots:
         """Slots of all capabilities."""
         return np.flatnonzero(self.rows.live.values)
-
-    def offered(self, on: date) -> Bools:
-        """Rows that may be proposed as far as they themselves are concerned; worked out once a day and change."""
-        if self._offered is None or self._offered[:2] != (self.revision, on):
-            self._offered = (self.revision, on, self.rows.offered(on))
-        return self._offered[2]
 
     def fingerprint(self) -> tuple[int, int]:
         """Count and sum of versions: what replicas compare."""
@@ -140,7 +127,6 @@ class Store:
         self.rows.trim()
         self.providers.settle()
         self.postings = Postings.of(self.rows, self.words, weighing)
-        self.revision += 1
 
     @property
     def nbytes(self) -> int:

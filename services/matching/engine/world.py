@@ -66,6 +66,9 @@ class ReferenceWorld:
 
     confirmed: countries.Confirmations = field(default_factory=lambda: countries.UNCONFIRMED)
     flows: Flows = field(default_factory=Flows)
+    # every need of a country asks for the same answers about all others: each is found once
+    _groups: dict[tuple[str, date], frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
+    _trade: dict[tuple[str, str], float | None] = field(default_factory=dict, repr=False, compare=False)
 
     def is_south(self, country: str, on: date) -> bool:
         """As `shared.reference.countries.is_south`."""
@@ -73,16 +76,18 @@ class ReferenceWorld:
 
     def groups(self, country: str, on: date) -> frozenset[str]:
         """As `shared.reference.countries.groups`."""
-        return frozenset(str(group) for group in countries.groups(country, on, self.confirmed))
+        if (country, on) not in self._groups:
+            found = countries.groups(country, on, self.confirmed)
+            self._groups[country, on] = frozenset(str(group) for group in found)
+        return self._groups[country, on]
 
     def income(self, country: str, on: date) -> int | None:
         """Step of `shared.reference.countries.income_group`."""
-        group = countries.income_group(country, on)
-        return None if group is None else INCOME_STEPS[group]
+        return _income(country, on)
 
     def blocs(self, country: str, on: date) -> frozenset[str]:
         """As `shared.reference.blocs.blocs_of`."""
-        return blocs.blocs_of(country, on)
+        return _blocs(country, on)
 
     def trades(self, country: str, on: date) -> bool:  # noqa: ARG002
         """Whether flows of the country were imported."""
@@ -90,11 +95,25 @@ class ReferenceWorld:
 
     def complementarity(self, exporter: str, importer: str, on: date) -> float | None:  # noqa: ARG002
         """Michaely's index of the imported flows."""
-        exports, imports = self.flows.exports.get(exporter), self.flows.imports.get(importer)
-        return None if exports is None or imports is None else michaely(exports, imports)
+        if (exporter, importer) not in self._trade:
+            exports, imports = self.flows.exports.get(exporter), self.flows.imports.get(importer)
+            known = exports is not None and imports is not None
+            self._trade[exporter, importer] = michaely(exports or {}, imports or {}) if known else None
+        return self._trade[exporter, importer]
 
 
 @lru_cache(maxsize=4096)
 def _is_south(country: str, on: date) -> bool:
     """Ask once: the rules want it for every pair of a listing."""
     return countries.is_south(country, on)
+
+
+@lru_cache(maxsize=4096)
+def _income(country: str, on: date) -> int | None:
+    group = countries.income_group(country, on)
+    return None if group is None else INCOME_STEPS[group]
+
+
+@lru_cache(maxsize=4096)
+def _blocs(country: str, on: date) -> frozenset[str]:
+    return blocs.blocs_of(country, on)
