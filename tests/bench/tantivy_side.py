@@ -168,6 +168,8 @@ class TantivySide:
         for target in need.sdg_targets:
             found.append(self._worth(self._term(f"target:{target}"), half))
             found.append(self._worth(self._term(f"goal:{sdg_goal_of(target)}"), half))
+        for chapter in (chapters := hs_chapters(need.hs)):
+            found.append(self._worth(self._term(f"chapter:{chapter}"), weights["goods"] / len(chapters)))
         spoken = self._any([f"language:{language}" for language in need.languages])
         return [*found, self._worth(spoken, weights["language"])]
 

@@ -74,6 +74,11 @@ def test_sdg_counts_targets_full_and_goals_half() -> None:
     assert criteria.sdg(targets=0, shared=[], goal_only=[]) == 0.0
 
 
+def test_goods_is_the_share_of_hs_chapters() -> None:
+    assert criteria.goods(chapters=4, common=["41", "64"]) == 0.5
+    assert criteria.goods(chapters=1, common=[]) == 0.0
+
+
 def test_language_is_all_or_nothing() -> None:
     assert criteria.language(common=["en"]) == 1.0
     assert criteria.language(common=[]) == 0.0
@@ -150,7 +155,7 @@ def test_trade_takes_the_better_direction() -> None:
 
 def test_every_formula_states_itself() -> None:
     assert set(criteria.VALUES) == {
-        *("sector", "text", "resources", "sdg", "language", "region", "context"),
+        *("sector", "text", "resources", "sdg", "goods", "language", "region", "context"),
         *("track_record", "evidence", "responsiveness", "trade"),
     }
     assert all(len(str(function.__doc__)) > 40 for function in criteria.VALUES.values())

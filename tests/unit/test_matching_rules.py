@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,9 @@ from services.matching.domain.matches import (
     proposal_expires,
     reminder_due,
 )
-from services.matching.engine.policy import POLICY_1, Policy
-from services.matching.store.policies import document_of
+from services.matching.engine.policy import POLICY_1
+from services.matching.store.policies import document_of, policy_of
+from services.matching.tables import PolicyRow
 from shared.lifecycle import Invalid, Refused
 
 NOBODY = MatchFacts(None, None)
@@ -163,4 +165,15 @@ def test_an_invitation_is_answered_once_while_the_match_is_accepted(match_status
 
 
 def test_a_policy_is_the_same_after_it_was_stored() -> None:
-    assert Policy(**document_of(POLICY_1)) == POLICY_1
+    assert policy_of(_stored(document_of(POLICY_1))) == POLICY_1
+
+
+def test_a_criterion_that_came_later_weighs_nothing_in_a_policy_stored_before() -> None:
+    document = document_of(POLICY_1)
+    weights = dict(document["weights"])
+    weights["text"] += weights.pop("goods")
+    assert policy_of(_stored(document | {"weights": weights})).weights == weights | {"goods": 0.0}
+
+
+def _stored(document: dict[str, Any]) -> PolicyRow:
+    return PolicyRow(version=1, status="active", document=document, made_at=datetime(2026, 11, 24, tzinfo=UTC))

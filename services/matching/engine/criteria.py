@@ -74,6 +74,14 @@ def sdg(*, targets: int, shared: Sequence[str], goal_only: Sequence[str]) -> flo
     return (len(shared) + 0.5 * len(goal_only)) / targets if targets else 0.0
 
 
+def goods(*, chapters: int, common: Sequence[str]) -> float:
+    """Share of the need's HS chapters that the capability names too: |common| / chapters.
+
+    An ISIC class such as 3510 or 1311 holds very different trades; the goods tell them apart.
+    """
+    return len(common) / chapters if chapters else 0.0
+
+
 def language(*, common: Sequence[str]) -> float:
     """1 with a common working language, else 0."""
     return 1.0 if common else 0.0
@@ -162,6 +170,7 @@ VALUES: MappingProxyType[str, Callable[..., float]] = MappingProxyType(
             text,
             resources,
             sdg,
+            goods,
             language,
             region,
             context,

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from services.matching.engine import criteria, eligibility
-from services.matching.engine.model import CompletedProject, InstitutionFacts
+from services.matching.engine.model import CompletedProject, InstitutionFacts, hs_chapters
 from services.matching.engine.policy import Policy
 from services.matching.engine.prepared import Frame, Offer, PreparedNeed
 from services.matching.engine.world import World
@@ -83,6 +83,12 @@ def sdg(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:  # noqa: 
     shared = [target for target in wanted if target in offered]
     near = [t for t in wanted if t not in offered and classifications.sdg_goal_of(t) in goals]
     return {"targets": len(wanted), "shared": shared, "goal_only": near}
+
+
+def goods(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:  # noqa: ARG001
+    """HS chapters of the need, and those of them that the capability names."""
+    chapters = hs_chapters(prepared.need.hs)
+    return {"chapters": len(chapters), "common": sorted(chapters & hs_chapters(offer.capability.hs))}
 
 
 def language(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:  # noqa: ARG001
@@ -185,6 +191,7 @@ INPUTS: Mapping[str, Callable[[PreparedNeed, Offer, Frame], Inputs]] = MappingPr
             text,
             resources,
             sdg,
+            goods,
             language,
             region,
             context,

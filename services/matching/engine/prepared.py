@@ -13,6 +13,8 @@ from shared.reference.vocabulary import ResourceKind
 
 MOST_COUNTED = 255
 """A term counts at most this often in one capability."""
+TITLE_COUNTS = 3
+"""What the title says counts as if it were said so often: it names the subject, a summary also what lies around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,12 @@ class PreparedNeed:
 
 def content_of(capability: CapabilityFacts, lexicon: Lexicon) -> Content:
     """Terms of title, summary and technologies; ISIC codes as stated, else as implied."""
-    said = lexicon.document([capability.title, capability.summary, *capability.technologies])
+    texts = [capability.title, capability.summary, *capability.technologies]
+    said = lexicon.document(texts)
+    title = lexicon.document(texts[:1]).frequencies
+    counts = {term: count + (TITLE_COUNTS - 1) * title.get(term, 0) for term, count in said.frequencies.items()}
     # a byte holds the count in the index; what is said more often than that says nothing more
-    document = replace(said, frequencies={term: min(count, MOST_COUNTED) for term, count in said.frequencies.items()})
+    document = replace(said, frequencies={term: min(count, MOST_COUNTED) for term, count in counts.items()})
     isic = capability.isic or lexicon.implied_isic(document)
     return Content(document, isic, implied=not capability.isic)
 
@@ -101,6 +106,7 @@ def _applicable(prepared: PreparedNeed, world: World) -> frozenset[str]:
         "text": bool(prepared.query),
         "resources": bool(need.resource_kinds),
         "sdg": bool(need.sdg_targets),
+        "goods": bool(need.hs),
         "language": bool(need.languages),
         "region": bool(prepared.blocs),
         "context": bool(prepared.groups) or prepared.income is not None,

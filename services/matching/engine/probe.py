@@ -58,7 +58,7 @@ class Probe:
     # Tables
 
     def _briefs(self) -> None:
-        """The need's kinds, languages and goals as bits; a goal with its share of the targets."""
+        """The need's kinds, languages, goals and goods as bits; a goal with its share of the targets."""
         need, bit = self.prepared.need, self._store.words.bit
         self._kinds = np.uint16(_united(bit(KIND, kind) for kind in need.resource_kinds))
         self._languages = np.uint16(_united(bit(LANGUAGE, language) for language in need.languages))
@@ -67,9 +67,10 @@ class Probe:
         self._goals = [
             (np.uint32(bit(GOAL, goal)), self.weight("sdg") * times / len(targets)) for goal, times in goals.items()
         ]
+        self._chapters = np.uint32(_united(bit(CHAPTER, chapter) for chapter in hs_chapters(need.hs)))
 
     def _tables(self) -> tuple[NDArray[np.uint8], Floats]:
-        """Per facet its marks, and what it adds to the weighted values of resources and SDG."""
+        """Per facet its marks, and what it adds to the weighted values of resources, SDG and goods."""
         known = self._store.words.facets
         marks, sums = np.zeros(len(known), dtype=np.uint8), np.zeros(len(known))
         for facet, mark in self._marked():
@@ -102,6 +103,8 @@ class Probe:
             half = 0.5 * self.weight("sdg") / len(targets)
             yield (TARGET, target), half
             yield (GOAL, sdg_goal_of(target)), half
+        chapters = hs_chapters(need.hs)
+        yield from (((CHAPTER, chapter), self.weight("goods") / len(chapters)) for chapter in chapters)
 
     def _terms(self) -> None:
         """Weights of the need's terms, so that text value = sum of weight x impact, at most 1."""
@@ -130,8 +133,8 @@ class Probe:
         return self.weight("sector") * criteria.DEPTH_VALUES[depth] * factor
 
     def most_of_offer(self) -> float:
-        """More than any row can have of resources and SDG."""
-        return self.weight("resources") + self.weight("sdg")
+        """More than any row can have of resources, SDG and goods."""
+        return self.weight("resources") + self.weight("sdg") + self.weight("goods")
 
     def most_of_provider(self) -> float:
         """More than any row can have of language, evidence, and its provider's own part."""
@@ -147,7 +150,7 @@ class Probe:
         return found
 
     def most_of_offers(self, slots: Slots) -> Floats:
-        """More than the rows can have of resources and SDG, from their briefs."""
+        """More than the rows can have of resources, SDG and goods, from their briefs."""
         rows = self._store.rows
         # kinds that share a bit, trade without goods in common, and goals without the target are counted too
         covered = np.bitwise_count(rows["kinds"][slots] & self._kinds)
@@ -156,6 +159,7 @@ class Probe:
         goals = rows["goals"][slots]
         for bit, share in self._goals:
             found += share * ((goals & bit) != 0)
+        found += self.weight("goods") * ((rows["chapters"][slots] & self._chapters) != 0)
         return found
 
     def most_of_providers(self, slots: Slots, owner: Slots) -> Floats:

@@ -41,12 +41,13 @@ HEADER = np.dtype(
         ("kinds", np.uint16),
         ("languages", np.uint16),
         ("goals", np.uint32),
+        ("chapters", np.uint32),
     ]
 )
-"""The members of a row that are one value each. The last five repeat facets in brief, see `Words.briefs`."""
+"""The members of a row that are one value each. The last six repeat facets in brief, see `Words.briefs`."""
 CODES = ("code_a", "code_b")
-BITS = {"kinds": KIND, "languages": LANGUAGE, "goals": GOAL}
-BITS_OF = {KIND: 16, LANGUAGE: 16, GOAL: 32}
+BITS = {"kinds": KIND, "languages": LANGUAGE, "goals": GOAL, "chapters": CHAPTER}
+BITS_OF = {KIND: 16, LANGUAGE: 16, GOAL: 32, CHAPTER: 32}
 NAMES = tuple(name for name in HEADER.names or () if name != "id")
 
 
@@ -166,7 +167,7 @@ class Words:
         return [pack_term(self.terms.number(term), count) for term, count in document.frequencies.items()]
 
     def briefs(self, facets: NDArray[np.uint16], counts: Slots) -> dict[str, NDArray[Any]]:
-        """Two ISIC codes, and kinds, languages and goals as bits, per row: they bound a score without its lists.
+        """Two ISIC codes, and kinds, languages, goals and goods as bits, per row: they bound a score without its lists.
 
         A row with more than two codes has MANY for one of them, whose depth is unknown.
         """

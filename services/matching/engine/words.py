@@ -1,6 +1,6 @@
 """How a criterion reads: a plain sentence and codes, from its stored inputs.
 
-Codes: `isic:1511`, `kind:training`, `sdg:9.4`, `lang:en`, `bloc:COMESA`, `group:ldc`, `concept:tanning`.
+Codes: `isic:1511`, `kind:training`, `sdg:9.4`, `hs:41`, `lang:en`, `bloc:COMESA`, `group:ldc`, `concept:tanning`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +92,14 @@ def sdg(surfaces: Surfaces, *, targets: int, shared: Sequence[str], goal_only: S
     return Evidence(codes, words[0].upper() + words[1:])
 
 
+def goods(surfaces: Surfaces, *, chapters: int, common: Sequence[str]) -> Evidence:  # noqa: D103
+    del surfaces
+    if not common:
+        return Evidence([], "No goods in common")
+    named = _list([f"{chapter} {classifications.hs_label(chapter)}" for chapter in common])
+    return Evidence([f"hs:{chapter}" for chapter in common], f"{len(common)} of {chapters} HS chapters: {named}")
+
+
 def language(surfaces: Surfaces, *, common: Sequence[str]) -> Evidence:  # noqa: D103
     del surfaces
     words = f"Working language in common: {_list(common)}" if common else "No working language in common"
@@ -174,6 +182,7 @@ WORDS: Mapping[str, Callable[..., Evidence]] = MappingProxyType(
             text,
             resources,
             sdg,
+            goods,
             language,
             region,
             context,

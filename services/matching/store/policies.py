@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from services.matching.engine.policy import Policy
+from services.matching.engine.policy import CRITERIA, Policy
 from services.matching.engine.text import TermStatistics
 from services.matching.tables import ChoreRow, PolicyRow, StatisticsRow
 from shared.data.keyset import page
@@ -46,9 +46,10 @@ async def active(tx: Tx) -> Policy:
 
 
 def policy_of(row: PolicyRow) -> Policy:
-    """What a row says; members that came later have their defaults."""
+    """What a row says; members that came later have their defaults, and criteria that came later weigh nothing."""
     known = {field.name for field in fields(Policy)}
-    return Policy(**{name: value for name, value in row.document.items() if name in known})
+    members = {name: value for name, value in row.document.items() if name in known}
+    return Policy(**members | {"weights": dict.fromkeys(CRITERIA, 0.0) | members["weights"]})
 
 
 async def get(tx: Tx, version: int) -> PolicyRow:
