@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NotLeaderForPartitionError
 
 from shared.data.database import direct_connection, is_passing
 from shared.messaging.kafka import close_hard, partition_of, stop_bounded
@@ -76,6 +76,7 @@ class Relay:
         self._logs = PublishedLogs(publishes, prefix)
         self._blocked: dict[tuple[str, str], str] = {}
         self._producer: AIOKafkaProducer | None = None
+        self._leaderless = False
         self._woken = asyncio.Event()
         self.leading = asyncio.Event()
         self.kafka_fault = Fault("relay-kafka")
@@ -191,11 +192,15 @@ class Relay:
         if failures:
             await self._failed(failures[0])
         else:
+            self._leaderless = False
             self.kafka_fault.clear()
         return sorted(acknowledged)
 
     async def _failed(self, error: BaseException) -> None:
-        self.kafka_fault.report(f"{type(error).__name__}: {error}"[:200])
+        # a topic that was just made, or moves to another broker, has no leader for a moment: said when it lasts
+        first, self._leaderless = not self._leaderless, isinstance(error, NotLeaderForPartitionError)
+        if not (first and self._leaderless):
+            self.kafka_fault.report(f"{type(error).__name__}: {error}"[:200])
         await self._drop_producer()
 
     def _split(self, rows: Sequence[Row]) -> dict[tuple[str, int], list[tuple[Row, CloudEvent]]]:
