@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Recorder = Callable[[str, object], None]
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.long]
+LEAST_CHANGES = 4
 MORE = (("registry", "b"), ("notifications", "b"), ("notifications", "c"))
 
 
@@ -57,18 +58,17 @@ async def leading(system: Installation, service: str) -> str:
 async def test_of_two_relays_one_leads_and_the_other_takes_over(three: Ground, record_property: Recorder) -> None:
     system = three.system
     led = []
-    async with three.load(lives=16) as load:
-        for so_far in (10, 50):
-            await load.under_way(so_far)
-            led.append(await leading(system, "registry"))
+    for _ in range(2):
+        await system.all_ready()
+        led.append(await leading(system, "registry"))
+        other = next(name for name in ("registry", "registry-b") if name != led[-1])
+        async with three.load(lives=16) as load:
+            await load.under_way()
             process = system.processes[led[-1]]
             process.restart_seconds = 6.0  # the other one is quicker
             await process.kill()
             ended = time.monotonic()
-            other = next(name for name in ("registry", "registry-b") if name != led[-1])
             await eventually(lambda other=other: leads(system, other), 10)
-            await eventually(lambda process=process: process.alive)
-            await system.all_ready()
     await three.judge("two relays, the leader killed", " then ".join(led), record_property, ended=ended)
     assert set(led) == {"registry", "registry-b"}
 
@@ -84,13 +84,13 @@ async def test_members_that_come_and_go(three: Ground, record_property: Recorder
     async with three.load(lives=16) as load:
         await load.under_way()
         begun = time.monotonic()
-        while time.monotonic() < begun + seconds:
+        while time.monotonic() < begun + seconds or changes < LEAST_CHANGES:
             await three.system.processes[chance.choice(members)].restart()
             changes += 1
             await lasting(time.monotonic(), chance.uniform(0.2, 2))
         ended = time.monotonic()
-    await three.judge("members join and leave", f"{changes} changes in {seconds} s", record_property, ended=ended)
-    assert changes > 3
+    happened = f"{changes} changes in {ended - begun:.0f} s"
+    await three.judge("members join and leave", happened, record_property, ended=ended)
 
 
 @pytest.mark.parametrize("times", [10, 100])

@@ -20,12 +20,24 @@ from tests.support.waiting import eventually
 
 RESTART_SECONDS = 0.5
 STOP_SECONDS = 12.0
+LOOK_SECONDS = 0.02
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
     """Whether a process has a handler of its own for a signal, as the system knows it."""
     [caught] = re.findall(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+async def ended(process: subprocess.Popen[bytes], seconds: float | None = None) -> int:
+    """Its exit code once it has one. No thread waits: a loop has fewer of them than an installation has processes.
+
+    Raises TimeoutError when it lives longer.
+    """
+    async with asyncio.timeout(seconds):
+        while (code := process.poll()) is None:  # noqa: ASYNC110 (the system has a state, no event)
+            await asyncio.sleep(LOOK_SECONDS)
+    return code
 
 
 @dataclass
@@ -90,10 +102,10 @@ class ServiceProcess:
         self._process.send_signal(signal.SIGCONT)
         self._process.send_signal(signal.SIGTERM)
         try:
-            code = await asyncio.to_thread(self._process.wait, STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+            code = await ended(self._process, STOP_SECONDS)
+        except TimeoutError:
             self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+            await ended(self._process)
             raise AssertionError(f"{self.name} did not end within {STOP_SECONDS:g} s of SIGTERM") from None
         # while Python itself still starts it has no say yet, and nothing to end in order either
         assert code == 0 or (not answers and code == -signal.SIGTERM), f"{self.name} ended with {code}"
@@ -111,7 +123,7 @@ class ServiceProcess:
         while True:
             assert self._process is not None
             process = self._process
-            self.deaths.append(await asyncio.to_thread(process.wait))
+            self.deaths.append(await ended(process))
             await asyncio.sleep(self.restart_seconds)
             self._launch({})
 
