@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 INSTANCE = "faults"
+DAY_SECONDS = 24 * 3600
 HEAL_SECONDS = 120.0
 """How long a test waits; what is promised (60 s) is judged by the checker."""
 
@@ -60,6 +61,7 @@ class Installation(System):
         self.parts = LocalParts(home / "parts", say=lambda _line: None)
         self.processes: dict[str, ServiceProcess] = {}
         self.proxies: dict[str, KafkaProxy] = {}
+        self.days_ahead = 0
         self._more = replicas
         self.services: dict[str, Service] = {}
 
@@ -192,6 +194,14 @@ class Installation(System):
     async def outbox_sizes(self) -> list[int]:
         """How many rows each service has written."""
         return [(await self.rows(name, "select count(*) n from outbox"))[0]["n"] for name in SERVICES]
+
+    async def move_on(self, days: int) -> None:
+        """All services restarted on a day so far from today."""
+        self.days_ahead = days
+        for process in self.processes.values():
+            process.env["BANDUNG_TIME_OFFSET_SECONDS"] = str(days * DAY_SECONDS)
+            await process.restart()
+        await self.all_ready()
 
     async def kill_part(self, part: str) -> None:
         """SIGKILL of `kafka` or `postgres`, seen to be gone."""

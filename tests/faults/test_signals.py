@@ -37,6 +37,11 @@ STAGES = [([f"services.{name}", "run"], library) for name in SERVICES for librar
 STAGES += [(["services", "run", "registry"], library) for library in LIBRARIES[1:]]
 
 
+def short(command: list[str], library: str) -> bool:
+    """Those that `make test` has time for."""
+    return library == LIBRARIES[0] or command[0] == "services.registry"
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def database(parts: Parts) -> str:
     """A database that registry can work on."""
@@ -90,7 +95,9 @@ async def ends(process: subprocess.Popen[bytes]) -> str:
     return out.decode()
 
 
-@pytest.mark.parametrize(("command", "library"), STAGES)
+@pytest.mark.parametrize(
+    ("command", "library"), [pytest.param(*stage, marks=() if short(*stage) else pytest.mark.long) for stage in STAGES]
+)
 async def test_a_service_whose_code_is_still_being_read_ends_in_order(
     silent: Silent, command: list[str], library: str
 ) -> None:

@@ -89,6 +89,11 @@ class Load:
     requests: int = 0
     _task: asyncio.Task[None] | None = None
 
+    @property
+    def today(self) -> str:
+        """The day of the installation's clock."""
+        return today(self.system.days_ahead)
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.run())
         return self
@@ -207,12 +212,12 @@ class _Living:
             await self._complete(project)
 
     async def _start(self, project: Cooperation) -> None:
-        body = project.agreement_body(title=f"MoU {self.life.words}")
+        body = project.agreement_body(title=f"MoU {self.life.words}", effective_on=self.load.today)
         agreement = await self._make(self.beneficiary, f"{project.path}/agreements", body, "AgreementProposed")
         for member in project.members:
-            await self._do(member, f"/agreements/{agreement['id']}/sign", None, {"signed_on": today()})
+            await self._do(member, f"/agreements/{agreement['id']}/sign", None, {"signed_on": self.load.today})
         self._written("AgreementSigned", f"agreements/{agreement['id']}")
-        await self._do(self.provider, f"{project.path}/start", "ProjectStarted", {"started_on": today()})
+        await self._do(self.provider, f"{project.path}/start", "ProjectStarted", {"started_on": self.load.today})
 
     async def _complete(self, project: Cooperation) -> None:
         texts = {"summary": f"Done, {self.life.words}", "results": "Clean water.", "lessons": "Start earlier."}
@@ -220,7 +225,9 @@ class _Living:
         report = await self._make(self.provider, f"{project.path}/reports", body, "ReportSubmitted")
         for member in project.members:
             await self._do(member, f"/reports/{report['id']}/sign", None)
-        await self._do(self.beneficiary, f"{project.path}/complete", "ProjectCompleted", {"completed_on": today()})
+        await self._do(
+            self.beneficiary, f"{project.path}/complete", "ProjectCompleted", {"completed_on": self.load.today}
+        )
         title = f"Practice {self.life.words}"
         practice = project.practice_body(title=title)
         await self._make(self.beneficiary, "/practices", practice, "PracticePublished", title)
