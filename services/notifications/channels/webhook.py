@@ -108,7 +108,7 @@ async def _excerpt(response: httpx.Response) -> str:
     read = b""
     with suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(EXCERPT_SECONDS):
-            async for chunk in response.aiter_raw(EXCERPT_BYTES):
+            async for chunk in response.aiter_raw():  # of a given size it would keep back what has come so far
                 read += chunk
                 if len(read) >= EXCERPT_BYTES:
                     break
