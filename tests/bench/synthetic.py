@@ -23,6 +23,7 @@ from services.matching.engine.rows import (
     COUNTRY,
     GOAL,
     HEADER,
+    IMPLIED,
     ISIC,
     KIND,
     LANGUAGE,
@@ -166,6 +167,7 @@ class Offers:
         self._kinds = np.array(facets.numbers((KIND, kind) for kind in KINDS))
         self._classes = np.array(facets.numbers((ISIC, code) for code in CODES.classes))
         self._groups = np.array(facets.numbers((ISIC, code[:3]) for code in CODES.classes))
+        self._implied = np.array(facets.numbers((IMPLIED, code) for code in CODES.classes))
         self._targets = np.array(facets.numbers((TARGET, code) for code in CODES.targets))
         self._goals = np.array(facets.numbers((GOAL, code.split(".")[0]) for code in CODES.targets))
         self._chapters = np.array(facets.numbers((CHAPTER, code) for code in CODES.chapters))
@@ -197,20 +199,27 @@ class Offers:
         header["engaged"] = np.where(draw.random(rows) < 0.05, header["capacity"], 0)
         header["published"] = True
         header["all_south"] = draw.random(rows) < 0.7
-        header["implied"] = draw.random(rows) < 0.03
         header["own_languages"] = draw.random(rows) < 0.7
         return header
 
     def _facets(self, classes: NDArray[Any], header: NDArray[Any]) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
         draw, rows = self._draw, len(classes)
-        broad = draw.random(rows) < 0.1
-        targets = draw.integers(0, len(CODES.targets), (rows, 3))
+        broad, stated = draw.random(rows) < 0.1, draw.random(rows) < 0.97
+        targets, chance = draw.integers(0, len(CODES.targets), (rows, 3)), self._chance["class"]
         served = ~header["all_south"]
         chosen = [
             np.full((rows, 1), self._none),
             _some(draw, self._kinds, rows, 4, 0.55),
-            np.where(broad, self._groups[classes], self._classes[classes])[:, None],
-            np.where(draw.random((rows, 1)) < 0.25, self._classes[draw.integers(0, len(CODES.classes), (rows, 1))], -1),
+            np.where(stated, np.where(broad, self._groups[classes], self._classes[classes]), -1)[:, None],
+            np.where(
+                stated[:, None] & (draw.random((rows, 1)) < 0.25),
+                self._classes[draw.integers(0, len(CODES.classes), (rows, 1))],
+                -1,
+            ),
+            np.where(stated & ~broad, -1, self._implied[classes])[:, None],
+            np.where(
+                draw.random((rows, 3)) < 0.6, self._implied[draw.choice(len(CODES.classes), (rows, 3), p=chance)], -1
+            ),
             self._targets[targets],
             self._goals[targets],
             np.where(draw.random((rows, 1)) < 0.5, self._chapters[(classes % len(self._chapters))[:, None]], -1),

@@ -17,7 +17,7 @@ from services.matching.engine.inputs import isic_line, isic_rank
 from services.matching.engine.model import hs_chapters
 from services.matching.engine.prepared import MOST_COUNTED
 from services.matching.engine.providing import BY_COUNTRY, ProvidingValues
-from services.matching.engine.rows import COUNT_BITS, ISIC
+from services.matching.engine.rows import COUNT_BITS, IMPLIED, ISIC
 from shared.reference.classifications import sdg_goal_of
 from tests.bench.synthetic import ON
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from services.matching.engine.index import Index
     from services.matching.engine.model import NeedFacts
+    from services.matching.engine.prepared import PreparedNeed
 
-NAMES = ("none", "many", "kind", "chapter", "isic", "target", "goal", "language", "country", "bloc")
+NAMES = ("none", "many", "kind", "chapter", "isic", "target", "goal", "language", "country", "bloc", "implied")
 STEPS = 16
 ROWS = 50_000
 RECORD = ("track_record", "evidence", "responsiveness")
@@ -96,7 +97,7 @@ class TantivySide:
 
     def _name(self, kind: int, word: str) -> list[str]:
         """Terms of a facet; a code stands for its wider categories too."""
-        return [f"isic:{wider}" for wider in isic_line(word)] if kind == ISIC else [f"{NAMES[kind]}:{word}"]
+        return [f"{NAMES[kind]}:{wider}" for wider in (isic_line(word) if kind in {ISIC, IMPLIED} else (word,))]
 
     def _giver(self, row: int, record: int) -> tuple[set[str], set[str]]:
         """Terms of an institution, and its languages for offers that name none."""
@@ -125,7 +126,7 @@ class TantivySide:
         weights = prepared.weights
         parts = [(Occur.Must, self._worth(part, 0.0)) for part in self._musts(need)]
         parts += [(Occur.Should, part) for part in self._facets(need, weights)]
-        parts += [(Occur.Should, self._sector(prepared.isic, weights.get("sector", 0.0)))] if prepared.isic else []
+        parts += [(Occur.Should, self._sector(prepared, weights["sector"]))] if "sector" in weights else []
         own = sum(weights.get(name, 0.0) for name in RECORD)
         parts += [
             (Occur.Should, self._worth(self._term(f"record:{step}"), own / STEPS)) for step in range(1, STEPS + 1)
@@ -173,11 +174,21 @@ class TantivySide:
         spoken = self._any([f"language:{language}" for language in need.languages])
         return [*found, self._worth(spoken, weights["language"])]
 
-    def _sector(self, codes: tuple[str, ...], weight: float) -> tantivy.Query:
-        """The deepest category in common; codes that only words imply count in full here."""
-        wider = {category for code in codes for category in isic_line(code)}
-        values = [(category, weight * criteria.DEPTH_VALUES[isic_rank(category)]) for category in sorted(wider)]
-        return Query.disjunction_max_query([self._worth(self._term(f"isic:{c}"), value) for c, value in values])
+    def _sector(self, prepared: PreparedNeed, weight: float) -> tantivy.Query:
+        """The deepest category in common, a little less of codes that only words imply."""
+        factor = self._source.policy.implied_factor
+        stated, either = _categories(prepared.need.isic), _categories(prepared.need.isic + prepared.implied)
+        kinds = (("isic", stated, 1.0), ("isic", either - stated, factor), ("implied", either, factor))
+        values = [
+            (f"{name}:{category}", weight * share * criteria.DEPTH_VALUES[isic_rank(category)])
+            for name, categories, share in kinds
+            for category in sorted(categories)
+        ]
+        return Query.disjunction_max_query([self._worth(self._term(term), value) for term, value in values])
+
+
+def _categories(codes: tuple[str, ...]) -> set[str]:
+    return {category for code in codes for category in isic_line(code)}
 
 
 def _lists(values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]) -> list[list[int]]:

@@ -137,6 +137,14 @@ def test_concepts_imply_sectors() -> None:
     assert lexicon.implied_isic(Document(3, {"abc": 3})) == ()
 
 
+def test_a_text_is_about_what_it_names_most_not_about_all_that_it_names() -> None:
+    lexicon = default_lexicon()
+    said = "Tannery, tannery effluent, tanneries of leather: technicians come by motorcycle, sell honey and grow tea"
+    implied = lexicon.implied_isic(lexicon.document([said]))
+    assert "1511" in implied
+    assert {"3091", "0149", "0127"}.isdisjoint(implied)
+
+
 def test_the_lexicon_covers_the_field() -> None:
     found = default_lexicon().concepts.values()
     assert len(found) >= 800

@@ -101,6 +101,14 @@ def test_words_imply_a_sector_where_no_code_is_stated() -> None:
     assert "as the words imply" in sector.words
 
 
+def test_a_provider_is_found_by_whom_it_serves_too() -> None:
+    """Its own code is that of machines; its words say for whom they are."""
+    maker = capability(title="Drums and fleshing machines for tanneries", isic=("2826",))
+    sector = SCORER.score(CHROME, maker, CLRI, ON).criteria[0]
+    assert (sector.value, sector.inputs["capability"], sector.inputs["implied"]) == (0.8, "1511", True)
+    assert SCORER.score(need(isic=("2826",)), maker, CLRI, ON).criteria[0].value == 1.0, "what is stated counts in full"
+
+
 def _subsets() -> list[frozenset[str]]:
     others = sorted(set(CRITERIA) - ALWAYS)
     chosen = chain.from_iterable(combinations(others, size) for size in range(len(others) + 1))

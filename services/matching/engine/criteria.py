@@ -21,8 +21,8 @@ def _clamp(value: float) -> float:
 def sector(*, need: str | None, capability: str | None, depth: int, implied: bool, implied_factor: float) -> float:
     """Best pair of ISIC Rev.4 codes by depth of their common ancestor: class 1, group .8, division .5, section .2.
 
-    Source: design of the first policy. Codes that a side did not state but its words imply (through
-    the lexicon) count `implied_factor` of that. `need` and `capability` are the best pair, or None.
+    Source: design of the first policy. A pair of which one code is not stated but implied by the words (through
+    the lexicon) counts `implied_factor` of that. `need` and `capability` are the best pair, or None.
     """
     if need is None or capability is None:
         return 0.0

@@ -85,15 +85,15 @@ class _Bringing:
     @classmethod
     def of(cls, store: Store, prepared: PreparedNeed, wanted: list[str]) -> "_Bringing":
         """Look at all that institutions offer, and at what kind of bodies they are."""
-        offers = _Offers.of(store, prepared)
+        offers, need = _Offers.of(store, prepared), prepared.need
         brings = offers.united([((KIND, kind), 1 << place) for place, kind in enumerate(wanted)])
         verified, financing = _standings(store)
         if ResourceKind.FINANCIAL in wanted:
             brings |= financing * np.uint16(1 << wanted.index(ResourceKind.FINANCIAL))
-        speaks = offers.united([((LANGUAGE, language), 1) for language in prepared.need.languages]) > 0
-        speaks |= store.providers.speaking(frozenset(prepared.need.languages))[store.providers.spoken.values]
+        speaks = offers.united([((LANGUAGE, language), 1) for language in need.languages]) > 0
+        speaks |= store.providers.speaking(frozenset(need.languages))[store.providers.spoken.values]
         brings[~verified] = 0
-        return cls(brings, offers.deepest(prepared.isic), speaks, len(wanted))
+        return cls(brings, offers.deepest(need.isic or prepared.implied), speaks, len(wanted))
 
     def promising(self, weights: Mapping[str, float], limit: int) -> Slots:
         """Rows that can be among the first, whatever their records are."""
@@ -115,7 +115,6 @@ class _Offers:
     owner: Slots
     facets: NDArray[np.uint16]
     begins: Slots
-    implied: Bools
 
     @classmethod
     def of(cls, store: Store, prepared: PreparedNeed) -> "_Offers":
@@ -124,7 +123,7 @@ class _Offers:
         offered = rows.live.values & rows["published"] & (rows["renew_by"] >= prepared.on.toordinal())
         slots = np.flatnonzero(offered)
         facets, begins = rows.facets.gather(slots)
-        return cls(store, rows["provider"][slots].astype(np.int64), facets, begins, rows["implied"][slots])
+        return cls(store, rows["provider"][slots].astype(np.int64), facets, begins)
 
     def united(self, bits: list[tuple[tuple[int, str], int]]) -> NDArray[np.uint16]:
         """Per institution the bits of all facets that its offers have."""
@@ -144,7 +143,7 @@ class _Offers:
         found = np.zeros(len(self.store.providers), dtype=np.int8)
         if len(self.begins):
             depths = np.maximum.reduceat(self.store.words.depths(wanted)[self.facets], self.begins)
-            np.maximum.at(found, self.owner, np.where(self.implied, 0, depths).astype(np.int8))
+            np.maximum.at(found, self.owner, depths)
         return found
 
 

@@ -40,17 +40,18 @@ def common_depth(a: str, b: str) -> int:
 
 
 def sector(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:
-    """Find the best pair of codes; of equally good ones the first by code."""
-    pairs = ((common_depth(a, b), a, b) for a in prepared.isic for b in offer.content.isic)
+    """Find the best pair of codes; of equally good ones a stated one, then the first by code."""
+    factor = frame.policy.implied_factor
+    stated = _nearest(prepared.need.isic, offer.content.isic, implied=False, factor=factor)
+    wanted, offered = prepared.need.isic + prepared.implied, offer.content.isic + offer.content.implied
+    implied = _nearest(wanted, offered, implied=True, factor=factor)
+    return max(stated, implied, key=lambda inputs: (inputs["need"] is not None, criteria.sector(**inputs)))
+
+
+def _nearest(wanted: tuple[str, ...], offered: tuple[str, ...], *, implied: bool, factor: float) -> Inputs:
+    pairs = ((common_depth(a, b), a, b) for a in wanted for b in offered)
     depth, need, capability = min(pairs, key=lambda pair: (-pair[0], pair[1], pair[2]), default=(0, None, None))
-    implied = prepared.implied or offer.content.implied
-    return {
-        "need": need,
-        "capability": capability,
-        "depth": depth,
-        "implied": implied,
-        "implied_factor": frame.policy.implied_factor,
-    }
+    return {"need": need, "capability": capability, "depth": depth, "implied": implied, "implied_factor": factor}
 
 
 def text(prepared: PreparedNeed, offer: Offer, frame: Frame) -> Inputs:

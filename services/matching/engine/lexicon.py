@@ -17,6 +17,8 @@ from services.matching.engine.text import CHINESE, Document, is_chinese, pairs_o
 
 MARK = "~"
 """Begins a term that is a concept; no key of a word can hold it."""
+MOST_SUBJECTS = 3
+"""Concepts whose sectors a text is taken to be about."""
 
 
 @dataclass(slots=True)
@@ -89,9 +91,13 @@ class Lexicon:
         return languages_of([self._reading(text) for text in texts])
 
     def implied_isic(self, document: Document) -> tuple[str, ...]:
-        """ISIC codes that the concepts of a text stand for."""
-        named = [term.removeprefix(MARK) for term in document.frequencies if term.startswith(MARK)]
-        return tuple(sorted({code for concept_id in named for code in self.concepts[concept_id].isic}))
+        """ISIC codes that the concepts of a text stand for: those named most often, of equals those named first.
+
+        A text also names what lies around its subject: who trains herders to ride motorcycles makes none.
+        """
+        named = [self.concepts[term.removeprefix(MARK)] for term in _commonest(document) if term.startswith(MARK)]
+        subjects = [concept for concept in named if concept.isic][:MOST_SUBJECTS]
+        return tuple(sorted({code for concept in subjects for code in concept.isic}))
 
 
 def _upward(name: str, known: Mapping[str, Concept]) -> Iterator[str]:
@@ -104,6 +110,10 @@ def _upward(name: str, known: Mapping[str, Concept]) -> Iterator[str]:
             seen[current] = None
             waiting += known[current].broader
     yield from seen
+
+
+def _commonest(document: Document) -> list[str]:
+    return sorted(document.frequencies, key=lambda term: -document.frequencies[term])
 
 
 def languages_of(readings: Sequence[Reading]) -> frozenset[str]:

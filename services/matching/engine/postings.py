@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.matching.engine.columns import Slots
 from services.matching.engine.prepared import MOST_COUNTED
-from services.matching.engine.rows import COUNT_BITS, ISIC, Rows, Words
+from services.matching.engine.rows import COUNT_BITS, IMPLIED, ISIC, Rows, Words
 
 LISTED_SHARE = 1 / 16
 """Terms said by more than this share of the rows are not listed."""
@@ -100,7 +100,7 @@ class Postings:
 
 
 def _isic(rows: Rows, words: Words) -> Lists:
-    is_code = np.array([kind == ISIC for kind, _ in words.facets.values], dtype=np.bool_)
+    is_code = np.array([kind in {ISIC, IMPLIED} for kind, _ in words.facets.values], dtype=np.bool_)
     facets = rows.facets.data.values
     chosen = is_code[facets]
     owner = np.repeat(np.arange(len(rows), dtype=np.int32), np.diff(rows.facets.starts.values))[chosen]

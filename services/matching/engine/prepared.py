@@ -1,5 +1,6 @@
 """Both sides of a pair, made ready once: the need with its query, the offer with its terms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -14,7 +15,7 @@ from shared.reference.vocabulary import ResourceKind
 MOST_COUNTED = 255
 """A term counts at most this often in one capability."""
 TITLE_COUNTS = 3
-"""What the title says counts as if it were said so often: it names the subject, a summary also what lies around it."""
+"""What the title says counts as if it were said so often: it names the subject, other texts what lies around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class QueryTerm:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a capability says: its terms, its ISIC codes, and whether only its words imply these."""
+    """What a capability says: its terms, the ISIC codes that it states, and others that its words imply."""
 
     document: Document
     isic: tuple[str, ...]
-    implied: bool
+    implied: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,7 @@ class PreparedNeed:
     need: NeedFacts
     on: date
     query: tuple[QueryTerm, ...]
-    isic: tuple[str, ...]
-    implied: bool
+    implied: tuple[str, ...]
     groups: tuple[str, ...]
     income: int | None
     blocs: frozenset[str]
@@ -70,27 +70,32 @@ class PreparedNeed:
 
 
 def content_of(capability: CapabilityFacts, lexicon: Lexicon) -> Content:
-    """Terms of title, summary and technologies; ISIC codes as stated, else as implied."""
-    texts = [capability.title, capability.summary, *capability.technologies]
-    said = lexicon.document(texts)
-    title = lexicon.document(texts[:1]).frequencies
+    """Terms of title, summary and technologies; ISIC codes as stated and as implied."""
+    document = _said([capability.title, capability.summary, *capability.technologies], lexicon)
+    return Content(document, capability.isic, _implied(capability.isic, document, lexicon))
+
+
+def _said(texts: Sequence[str], lexicon: Lexicon) -> Document:
+    """Terms of texts, the first of which is the title."""
+    said, title = lexicon.document(texts), lexicon.document(texts[:1]).frequencies
     counts = {term: count + (TITLE_COUNTS - 1) * title.get(term, 0) for term, count in said.frequencies.items()}
     # a byte holds the count in the index; what is said more often than that says nothing more
-    document = replace(said, frequencies={term: min(count, MOST_COUNTED) for term, count in counts.items()})
-    isic = capability.isic or lexicon.implied_isic(document)
-    return Content(document, isic, implied=not capability.isic)
+    return replace(said, frequencies={term: min(count, MOST_COUNTED) for term, count in counts.items()})
+
+
+def _implied(stated: tuple[str, ...], document: Document, lexicon: Lexicon) -> tuple[str, ...]:
+    return tuple(code for code in lexicon.implied_isic(document) if code not in stated)
 
 
 def prepare(need: NeedFacts, on: date, frame: Frame, lexicon: Lexicon) -> PreparedNeed:
     """Make a need ready to be scored against any number of capabilities."""
-    document = lexicon.document([need.title, need.problem, *need.technologies])
+    document = _said([need.title, need.problem, *need.technologies], lexicon)
     world, regional = frame.world, frame.policy.regional_cooperation
     prepared = PreparedNeed(
         need=need,
         on=on,
         query=_query(need, document, frame, lexicon),
-        isic=need.isic or lexicon.implied_isic(document),
-        implied=not need.isic,
+        implied=_implied(need.isic, document, lexicon),
         groups=tuple(sorted(world.groups(need.country, on))),
         income=world.income(need.country, on),
         blocs=world.blocs(need.country, on) if regional else frozenset(),
@@ -102,7 +107,7 @@ def prepare(need: NeedFacts, on: date, frame: Frame, lexicon: Lexicon) -> Prepar
 def _applicable(prepared: PreparedNeed, world: World) -> frozenset[str]:
     need = prepared.need
     applies = {
-        "sector": bool(prepared.isic),
+        "sector": bool(need.isic or prepared.implied),
         "text": bool(prepared.query),
         "resources": bool(need.resource_kinds),
         "sdg": bool(need.sdg_targets),

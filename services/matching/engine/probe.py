@@ -24,6 +24,7 @@ from services.matching.engine.rows import (
     COUNT_BITS,
     COUNTRY,
     GOAL,
+    IMPLIED,
     KIND,
     LANGUAGE,
     MANY,
@@ -35,7 +36,6 @@ from shared.reference.classifications import sdg_goal_of
 from shared.reference.vocabulary import ResourceKind
 
 SERVED, GOODS, USEFUL, TRADES, SPEAKS = 1, 2, 4, 8, 16
-DEPTHS = (4, 3, 2, 1, 0)
 
 
 class Probe:
@@ -46,16 +46,26 @@ class Probe:
         self.prepared, self.providing = prepared, providing
         self._store, self._frame, self._weights = store, frame, prepared.weights
         self._marks, self._sums = self._tables()
-        self.depths = store.words.depths(prepared.isic)
-        self._deepest = self.depths.copy()
-        self._deepest[MANY] = 4
+        self._sectors()
         self._briefs()
         self.everywhere = frame.world.is_south(prepared.need.country, prepared.on)
         self._speaking = store.providers.speaking(frozenset(prepared.need.languages))
-        self._sector_values = np.array([self.sector_value(depth) for depth in range(len(DEPTHS))])
         self._terms()
 
     # Tables
+
+    def _sectors(self) -> None:
+        """What each code is worth, stated or implied, and the depth of which no code is worth less."""
+        words, stated, factor = self._store.words, self.prepared.need.isic, self._frame.policy.implied_factor
+        wanted, by_depth = stated + self.prepared.implied, np.array(criteria.DEPTH_VALUES)
+        implied = by_depth[np.maximum(words.depths(wanted), words.depths(wanted, IMPLIED))] * factor
+        values = np.maximum(by_depth[words.depths(stated)], implied)
+        self.depths = np.searchsorted(by_depth, values)
+        self._worth = self.weight("sector") * values
+        self._most_worth = self._worth.copy()
+        self._most_worth[MANY] = self.weight("sector")
+        self._divisions = np.uint64(_united(words.bit(IMPLIED, code) for code in wanted))
+        self._most_implied = self.weight("sector") * factor * by_depth
 
     def _briefs(self) -> None:
         """The need's kinds, languages, goals and goods as bits; a goal with its share of the targets."""
@@ -129,8 +139,7 @@ class Probe:
 
     def sector_value(self, depth: int) -> float:
         """Weighted value of a depth, at most."""
-        factor = self._frame.policy.implied_factor if self.prepared.implied else 1.0
-        return self.weight("sector") * criteria.DEPTH_VALUES[depth] * factor
+        return self.weight("sector") * criteria.DEPTH_VALUES[depth]
 
     def most_of_offer(self) -> float:
         """More than any row can have of resources, SDG and goods."""
@@ -145,8 +154,9 @@ class Probe:
     def most_of_sector(self, slots: Slots) -> Floats:
         """More than the rows can have for their sector, from their briefs alone."""
         rows = self._store.rows
-        depths = np.maximum(self._deepest[rows["code_a"][slots]], self._deepest[rows["code_b"][slots]])
-        found: Floats = self._sector_values[depths]
+        stated = np.maximum(self._most_worth[rows["code_a"][slots]], self._most_worth[rows["code_b"][slots]])
+        near = (rows["implied"][slots] & self._divisions) != 0
+        found: Floats = np.maximum(stated, np.where(near, self._most_implied[-1], self._most_implied[1]))
         return found
 
     def most_of_offers(self, slots: Slots) -> Floats:
@@ -174,7 +184,7 @@ class Probe:
         held, begins = rows.facets.gather(slots)
         marks = np.bitwise_or.reduceat(self._marks[held], begins)
         total: Floats = np.asarray(np.add.reduceat(self._sums[held], begins), dtype=np.float64)
-        total += self._sector(np.maximum.reduceat(self.depths[held], begins), rows["implied"][slots])
+        total += np.maximum.reduceat(self._worth[held], begins)
         goods = (marks & (TRADES | GOODS)) == TRADES | GOODS
         if self.prepared.need.resource_kinds:
             total += goods * (self.weight("resources") / len(set(self.prepared.need.resource_kinds)))
@@ -183,12 +193,6 @@ class Probe:
         if self.everywhere:
             served |= rows["all_south"][slots]
         return total, served & (goods | ((marks & USEFUL) != 0))
-
-    def _sector(self, depths: NDArray[np.int8], implied: Bools) -> Floats:
-        values = np.array(criteria.DEPTH_VALUES)[depths]
-        factor = self._frame.policy.implied_factor
-        found: Floats = self.weight("sector") * np.where(implied | self.prepared.implied, values * factor, values)
-        return found
 
     def _provided(self, slots: Slots, owner: Slots, speaks: Bools) -> Floats:
         """Language, evidence, and the provider's own part; `speaks` says whose offer is in one of the languages."""

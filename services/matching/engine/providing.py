@@ -19,7 +19,7 @@ from services.matching.engine.text import Document
 BY_COUNTRY = ("region", "context", "trade")
 """Criteria of need and provider that look at the provider's country; `context` also at where it has worked."""
 KEPT_COUNTRIES = 1024
-_NOTHING = Content(Document(0, {}), (), implied=False)
+_NOTHING = Content(Document(0, {}), (), ())
 
 
 def provider_offer(facts: InstitutionFacts, on: date) -> Offer:

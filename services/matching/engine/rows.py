@@ -15,8 +15,11 @@ from services.matching.engine.prepared import MOST_COUNTED, Content
 from services.matching.engine.text import Document
 from shared.reference.classifications import sdg_goal_of
 
-NONE, MANY, KIND, CHAPTER, ISIC, TARGET, GOAL, LANGUAGE, COUNTRY, BLOC = range(10)
-"""What a facet is; NONE stands in every row, so that no list of facets is empty; MANY in none, see `Words.briefs`."""
+NONE, MANY, KIND, CHAPTER, ISIC, TARGET, GOAL, LANGUAGE, COUNTRY, BLOC, IMPLIED = range(11)
+"""What a facet is; NONE stands in every row, so that no list of facets is empty; MANY in none, see `Words.briefs`.
+
+ISIC are the codes that an offer states, IMPLIED those that only its words imply.
+"""
 Facet = tuple[int, str]
 
 COUNT_BITS = 8
@@ -34,7 +37,6 @@ HEADER = np.dtype(
         ("evidence", np.int32),
         ("published", np.bool_),
         ("all_south", np.bool_),
-        ("implied", np.bool_),
         ("own_languages", np.bool_),
         ("code_a", np.uint16),
         ("code_b", np.uint16),
@@ -42,12 +44,13 @@ HEADER = np.dtype(
         ("languages", np.uint16),
         ("goals", np.uint32),
         ("chapters", np.uint32),
+        ("implied", np.uint64),
     ]
 )
-"""The members of a row that are one value each. The last six repeat facets in brief, see `Words.briefs`."""
+"""The members of a row that are one value each. The last seven repeat facets in brief, see `Words.briefs`."""
 CODES = ("code_a", "code_b")
-BITS = {"kinds": KIND, "languages": LANGUAGE, "goals": GOAL, "chapters": CHAPTER}
-BITS_OF = {KIND: 16, LANGUAGE: 16, GOAL: 32, CHAPTER: 32}
+BITS = {"kinds": KIND, "languages": LANGUAGE, "goals": GOAL, "chapters": CHAPTER, "implied": IMPLIED}
+BITS_OF = {KIND: 16, LANGUAGE: 16, GOAL: 32, CHAPTER: 32, IMPLIED: 64}
 NAMES = tuple(name for name in HEADER.names or () if name != "id")
 
 
@@ -152,7 +155,7 @@ class Words:
 
     def __init__(self) -> None:
         """Begin with the facets that are none."""
-        self._within: dict[str, list[int]] = {}
+        self._within: dict[Facet, list[int]] = {}
         self._codes_read = 0
         self._bits = {kind: Numbered[str]() for kind in BITS_OF}
         self.facets, self.terms = Numbered[Facet](), Numbered[str]()
@@ -174,8 +177,8 @@ class Words:
         begins = np.cumsum(counts) - counts
         found = dict(zip(CODES, self._two_codes(facets, counts), strict=True))
         for name, kind in BITS.items():
-            bits = np.array([self.bit(kind, word) if kind == k else 0 for k, word in self.facets.values])
-            of_facet = bits.astype(HEADER[name])
+            bits = [self.bit(kind, word) if kind == k else 0 for k, word in self.facets.values]
+            of_facet = np.array(bits, dtype=HEADER[name])
             found[name] = np.bitwise_or.reduceat(of_facet[facets], begins) if len(counts) else of_facet[:0]
         return found
 
@@ -191,24 +194,27 @@ class Words:
         return found
 
     def bit(self, kind: int, word: str) -> int:
-        """The bit of a word in the brief of its kind; when there are more words than bits, some share one."""
-        return 1 << self._bits[kind].number(word) % BITS_OF[kind]
+        """The bit of a word in the brief of its kind; when there are more words than bits, some share one.
 
-    def depths(self, wanted: Iterable[str]) -> NDArray[np.int8]:
-        """Depth of the category that each facet, if it is an ISIC code, shares with one of the codes wanted."""
+        Implied codes of one division share theirs: a bit says whether the depth can be 2 or more.
+        """
+        return 1 << self._bits[kind].number(word[:2] if kind == IMPLIED else word) % BITS_OF[kind]
+
+    def depths(self, wanted: Iterable[str], kind: int = ISIC) -> NDArray[np.int8]:
+        """Depth of the category that each facet, if it is a stated or implied code, shares with one of those wanted."""
         self._read_codes()
         found = np.zeros(len(self.facets), dtype=np.int8)
         categories = {category for code in wanted for category in isic_line(code)}
-        for category in sorted(categories & self._within.keys(), key=isic_rank):
-            found[self._within[category]] = isic_rank(category)
+        for category in sorted(categories, key=isic_rank):
+            found[self._within.get((kind, category), [])] = isic_rank(category)
         return found
 
     def _read_codes(self) -> None:
         """Note of which categories the codes are that came since the last time."""
         for number in range(self._codes_read, len(self.facets)):
             kind, word = self.facets.values[number]
-            for category in isic_line(word) if kind == ISIC else ():
-                self._within.setdefault(category, []).append(number)
+            for category in isic_line(word) if kind in {ISIC, IMPLIED} else ():
+                self._within.setdefault((kind, category), []).append(number)
         self._codes_read = len(self.facets)
 
     def read(self, rows: Rows, slot: int, institution_id: str) -> tuple[CapabilityFacts, Content]:
@@ -216,10 +222,9 @@ class Words:
         held = [self.facets.values[number] for number in rows.facets.of(slot).tolist()]
         packed = rows.terms.of(slot).tolist()
         frequencies = {self.terms.values[p >> COUNT_BITS]: p & MOST_COUNTED for p in packed}
-        isic = _of(held, ISIC)
-        implied = bool(rows["implied"][slot])
-        content = Content(Document(int(rows["length"][slot]), frequencies), isic, implied=implied)
-        return _facts(rows, slot, institution_id, held, () if implied else isic), content
+        document = Document(int(rows["length"][slot]), frequencies)
+        content = Content(document, _of(held, ISIC), _of(held, IMPLIED))
+        return _facts(rows, slot, institution_id, held), content
 
 
 def header_of(capability: CapabilityFacts, content: Content, provider_row: int) -> tuple[Any, ...]:
@@ -235,7 +240,6 @@ def header_of(capability: CapabilityFacts, content: Content, provider_row: int) 
         capability.verified_evidence,
         capability.status == PUBLISHED,
         capability.serves.all_south,
-        content.implied,
         bool(capability.languages),
     )
 
@@ -246,6 +250,7 @@ def _facets(capability: CapabilityFacts, content: Content) -> Iterable[Facet]:
         (KIND, capability.resource_kinds),
         (CHAPTER, hs_chapters(capability.hs)),
         (ISIC, content.isic),
+        (IMPLIED, content.implied),
         (TARGET, capability.sdg_targets),
         (GOAL, {sdg_goal_of(target) for target in capability.sdg_targets}),
         (LANGUAGE, capability.languages),
@@ -260,7 +265,7 @@ def _of(held: list[Facet], kind: int) -> tuple[str, ...]:
     return tuple(sorted(word for k, word in held if k == kind))
 
 
-def _facts(rows: Rows, slot: int, institution_id: str, held: list[Facet], isic: tuple[str, ...]) -> CapabilityFacts:
+def _facts(rows: Rows, slot: int, institution_id: str, held: list[Facet]) -> CapabilityFacts:
     return CapabilityFacts(
         id=rows.ids.of(slot),
         version=int(rows["version"][slot]),
@@ -270,7 +275,7 @@ def _facts(rows: Rows, slot: int, institution_id: str, held: list[Facet], isic: 
         resource_kinds=_of(held, KIND),
         renew_by=date.fromordinal(int(rows["renew_by"][slot])),
         serves=Serves(bool(rows["all_south"][slot]), _of(held, COUNTRY), _of(held, BLOC)),
-        isic=isic,
+        isic=_of(held, ISIC),
         hs=_of(held, CHAPTER),
         sdg_targets=_of(held, TARGET),
         languages=_of(held, LANGUAGE),
