@@ -33,7 +33,7 @@ def quality(run: Mapping[str, Sequence[str]], judged: Mapping[str, Mapping[str, 
     count = len(judged) or 1
     tops = {need: list(run.get(need, ()))[:FIRST] for need in judged}
     return Quality(
-        ndcg=sum(_ndcg(tops[need], of) for need, of in judged.items()) / count,
+        ndcg=sum(ndcg(tops[need], of) for need, of in judged.items()) / count,
         recall=sum(recall(tops[need], [c for c, j in of.items() if j.wanted]) for need, of in judged.items()) / count,
         ineligible=sum(bool(of[c].excluded_by) for need, of in judged.items() for c in tops[need]),
     )
@@ -44,7 +44,8 @@ def recall(top: Collection[str], wanted: Collection[str]) -> float:
     return len(set(wanted) & set(top)) / len(wanted) if wanted else 0.0
 
 
-def _ndcg(top: Sequence[str], judged: Mapping[str, Judgement]) -> float:
+def ndcg(top: Sequence[str], judged: Mapping[str, Judgement]) -> float:
+    """Normalised discounted gain of the first ten of one need."""
     best = _dcg(sorted((j.gain for j in judged.values()), reverse=True)[:FIRST])
     return _dcg([judged[c].gain for c in top]) / best if best else 0.0
 

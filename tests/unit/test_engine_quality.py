@@ -8,6 +8,7 @@ from tests.bench import plain
 from tests.bench.labelled import ON, Judgement, Labelled, labelled
 from tests.bench.measures import quality, recall
 from tests.bench.quality import index_of, run_of, slices, story_ranks
+from tests.bench.weights import cross_validated, valued
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,13 @@ def test_nothing_ineligible_is_proposed_and_no_plain_system_ranks_as_well(of: La
         other = quality(run, of.judgements)
         assert engine.ndcg > other.ndcg + 0.03, name
         assert engine.recall > other.recall, name
+
+
+def test_the_quality_is_not_that_of_weights_fitted_to_the_set(of: Labelled) -> None:
+    """The target holds on needs that had no say in the choice of weights, and the engine's are no lucky ones."""
+    left_out, best, middling = cross_validated(valued(of))
+    assert left_out >= 0.93
+    assert middling <= quality(run_of(of), of.judgements).ndcg <= best
 
 
 def test_no_slice_falls_behind(of: Labelled) -> None:
