@@ -20,7 +20,8 @@ SAFETY = 2e-6
 """More than rounding to 6 decimals and the error of near scores can move two scores apart."""
 SLACK = 1e-5
 """More than the rounding of sums of bounds."""
-SEEN = np.float32(-np.inf)
+SEEN = np.float32(-1.0)
+"""Stands for the bound of a row that was looked at; no bound is negative."""
 FIRST_ROWS = 256
 STEP_ROWS = 2048
 MOST_ROWS = 65_536
@@ -104,18 +105,21 @@ class Search:
         """Score the rows that the rules allow and that can still be among the best."""
         for first in range(0, len(slots), MOST_ROWS):
             part = slots[first : first + MOST_ROWS]
-            text = self._probe.weight("text") * self._text_bound(part)
+            bound = self._text_bound(part)
+            text = self._probe.weight("text") * bound
             most = text + self._probe.most_of_sector(part)
-            near = np.flatnonzero(most >= self._floor - SAFETY - self._rest)
+            near = np.flatnonzero((most >= self._floor - SAFETY - self._rest) & (bound > SEEN))
             self._narrow(part[near], most[near], text[near])
 
     def _text_bound(self, slots: Slots) -> NDArray[np.float32]:
         """What each row can have of text at most; rows that are settled count as seen from now on."""
         if slots[0] >= self._store.settled:
             return np.ones(len(slots), dtype=np.float32)
-        bound: NDArray[np.float32] = np.minimum(self._bound[slots] + np.float32(self._unlisted + SLACK), 1.0)
+        listed = self._bound[slots]
         self._bound[slots] = SEEN
-        return bound
+        most = np.minimum(listed + np.float32(self._unlisted + SLACK), 1.0)
+        found: NDArray[np.float32] = np.where(listed > SEEN, most, SEEN)
+        return found
 
     def _narrow(self, slots: Slots, most: Floats, text: NDArray[np.float32]) -> None:
         """Score rows with the most that sector and text can give, as far as what is offered leaves them over."""
