@@ -282,8 +282,10 @@ async def test_what_was_in_hand_when_a_consumer_died_has_its_effect_once(parts: 
 
 
 async def test_a_fault_of_the_surroundings_buries_nothing(parts: Parts) -> None:
-    async with running_probe(parts, failpoints="consumer.handled=fail@1") as probe:
-        await make(probe, "handled at the second attempt")
+    async with running_probe(parts, failpoints="consumer.handled=fail") as probe:
+        await make(probe, "handled when the surroundings are well again")
+        await eventually(lambda: probe.running.consumer.fault.since)
+        failpoints.disarm()
         await eventually(lambda: heard(probe, 1))
 
 
