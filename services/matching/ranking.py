@@ -12,10 +12,13 @@ from services.matching import facts
 from services.matching.engine.facilitators import Facilitator, rank_facilitators
 from services.matching.engine.index import Index
 from services.matching.engine.policy import POLICY_1
+from services.matching.engine.prepared import content_of
 from services.matching.engine.score import Scored, Scorer
+from services.matching.engine.seekers import Seekers
 from services.matching.engine.simulation import Change, Equity, Simulation
+from services.matching.engine.takers import Takers
 from services.matching.engine.text import TermStatistics
-from services.matching.store import capabilities, institutions, policies
+from services.matching.store import capabilities, institutions, needs, policies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
@@ -24,17 +27,18 @@ if TYPE_CHECKING:
     from services.matching.engine.model import CapabilityFacts, NeedFacts
     from services.matching.engine.policy import Policy
     from services.matching.engine.world import World
-    from services.matching.tables import CapabilityRow
+    from services.matching.tables import CapabilityRow, NeedRow
     from shared.messaging.transaction import Tx
 
 log = structlog.get_logger(__name__)
 
 READ_ROWS = 5000
-CHUNK_ROWS = 200
-STEP_ROWS = 20
-"""Capabilities indexed before other work of the event loop gets its turn: about 1 ms each."""
+CHUNK_ROWS = 500
+"""Rows read and taken in at once; what they say is worked out in a thread."""
 SIMULATED_AT_ONCE = 20
 """Needs simulated before the engine gets its turn."""
+LOOKED_UP_AT_ONCE = 20
+"""Capabilities held against the open needs before the engine gets its turn."""
 LEAST_COUNTED = 50
 """Below this number of capabilities counts of terms say nothing; every word weighs the same."""
 
@@ -50,6 +54,7 @@ class Ranker:
         self._lock = asyncio.Lock()
         self.index = Index(Scorer(POLICY_1))
         self._institutions: dict[str, int] = {}
+        self._takers: Takers | None = None
 
     @property
     def policy(self) -> Policy:
@@ -125,6 +130,63 @@ class Ranker:
                 return []
             return await asyncio.to_thread(rank_facilitators, self.index, need, capability_id, on, limit)
 
+    # Open needs: what a changed capability is held against
+
+    async def takers(self, tx: Tx, capability_ids: Sequence[str], on: date) -> dict[str, str]:
+        """Open needs among whose best one of these capabilities may be, with the first such capability."""
+        takers = await self._known_needs(tx, on)
+        found: dict[str, str] = {}
+        for start in range(0, len(capability_ids), LOOKED_UP_AT_ONCE):
+            some = capability_ids[start : start + LOOKED_UP_AT_ONCE]
+            async with self._lock:
+                found = await asyncio.to_thread(self._look_up, takers, some) | found
+        return found
+
+    def _look_up(self, takers: Takers, capability_ids: Sequence[str]) -> dict[str, str]:
+        if takers.seekers.worn:
+            takers.seekers.settle()
+        offers = {i: offer for i in capability_ids if (offer := self.index.offer(i)) is not None}
+        return {need_id: i for i, offer in reversed(offers.items()) for need_id in takers.of(offer)}
+
+    async def _known_needs(self, tx: Tx, on: date) -> Takers:
+        """All open needs, read again when policy, statistics or day are others than when they were read."""
+        held = self._takers
+        if held is None or not held.hold(self.index.scorer, on):
+            held = Takers(Seekers(self.index.scorer, on))
+            async for rows in needs.all_open(tx):
+                async with self._lock:
+                    await asyncio.to_thread(self._meet, held, rows)
+            self._takers = held
+        return held
+
+    def _meet(self, takers: Takers, rows: Sequence[NeedRow]) -> None:
+        for row in rows:
+            prepared = self.index.scorer.prepare(facts.need_facts(row), takers.seekers.on)
+            takers.seekers.put(prepared, self._asked(row.cutoff))
+
+    def _asked(self, cutoff: float | None) -> float:
+        return self.policy.threshold if cutoff is None else cutoff
+
+    async def ranked(self, need: NeedRow, on: date) -> None:
+        """A need was looked at: from now on it asks for what its row says, or for nothing when it is not open."""
+        async with self._lock:
+            held = self._takers
+            if held is None or not held.hold(self.index.scorer, on):
+                return
+            if need.status == "open":
+                self._meet(held, [need])
+            else:
+                held.seekers.remove(str(need.id))
+
+    def forget_needs(self) -> None:
+        """Open needs are read again before the next look: another process may have ranked them meanwhile."""
+        self._takers = None
+
+    async def knows_needs(self, tx: Tx) -> bool:
+        """Whether what is held of the open needs equals the rows, by count and sums."""
+        held = self._takers
+        return held is None or held.seekers.fingerprint() == await needs.fingerprint(tx, self.policy.threshold)
+
     async def refresh(self, tx: Tx, capability_ids: Collection[UUID], institution_ids: Collection[UUID] = ()) -> bool:
         """Takes these from the rows as they are now; whether any of the capabilities or their providers differed."""
         rows = (await capabilities.some(tx, capability_ids)).values()
@@ -144,13 +206,9 @@ class Ranker:
 
     async def _take_capabilities(self, tx: Tx, rows: Iterable[CapabilityRow]) -> bool:
         """The published ones into the index, the others out of it."""
-        changed = [c for c in await facts.load_capabilities(tx, rows) if self._differs(c)]
-        for start in range(0, len(changed), STEP_ROWS):
-            async with self._lock:
-                for capability in changed[start : start + STEP_ROWS]:
-                    self._put(capability)
-            await asyncio.sleep(0)
-        return bool(changed)
+        known = await facts.load_capabilities(tx, rows)
+        async with self._lock:
+            return await asyncio.to_thread(self._put, known)
 
     def _differs(self, capability: CapabilityFacts) -> bool:
         """Whether the index holds another version, or another number of places taken; only published ones are held."""
@@ -159,14 +217,19 @@ class Ranker:
             return (held is None) == (capability.status == capabilities.PUBLISHED)
         return (held.version, held.engaged) != (capability.version, capability.engaged)
 
-    def _put(self, capability: CapabilityFacts) -> None:
-        held = self.index.capability(capability.id)
-        if capability.status != capabilities.PUBLISHED:
-            self.index.remove_capability(capability.id)
-        elif held is not None and held.version == capability.version:
-            self.index.set_engaged(capability.id, capability.engaged)
-        else:
-            self.index.put_capability(capability)
+    def _put(self, known: Sequence[CapabilityFacts]) -> bool:
+        """Whether any of them differed from what is held."""
+        changed, new = [capability for capability in known if self._differs(capability)], []
+        for capability in changed:
+            held = self.index.capability(capability.id)
+            if capability.status != capabilities.PUBLISHED:
+                self.index.remove_capability(capability.id)
+            elif held is not None and held.version == capability.version:
+                self.index.set_engaged(capability.id, capability.engaged)
+            else:
+                new.append((capability, content_of(capability, self.index.scorer.lexicon)))
+        self.index.put_contents(new)
+        return bool(changed)
 
     async def agrees(self, tx: Tx) -> bool:
         """Whether counts and sums of versions equal those of the rows."""

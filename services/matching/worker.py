@@ -72,6 +72,8 @@ class Worker:
         while self._running.relay.leading.is_set() and not stop.is_set():
             if not await self._absorb() and (self._flooded() or not await self._rank(stop)):
                 break
+        if not self._running.relay.leading.is_set():
+            self._ranker.forget_needs()
         await self._compare()
 
     def _flooded(self) -> bool:
@@ -134,6 +136,8 @@ class Worker:
             if leading and await queue.waiting(tx):
                 return
             self._compared = time.monotonic()
+            if not await self._ranker.knows_needs(tx):
+                self._ranker.forget_needs()
             if await self._ranker.agrees(tx) or (leading and await queue.waiting(tx)):
                 return  # what came between the two looks is in the queue
             if leading:

@@ -66,6 +66,7 @@ async def reconcile(tx: Tx, ranker: Ranker, need_id: UUID) -> int:
         if owner is None or owner.status != "suspended":
             proposed = await _propose(tx, ranker, need, standing, owner)
     need.version_seen = need.version
+    await ranker.ranked(need, tx.clock.today())
     return proposed
 
 

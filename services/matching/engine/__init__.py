@@ -6,5 +6,6 @@ and the frozen term statistics, and gets the same answer for the same input for 
 Reading order: `model` (what is known) -> `eligibility` (who may be proposed) -> `criteria` (values in
 0..1 from stored inputs) -> `inputs` and `words` (where inputs come from, how they read) -> `score`
 (weights, sum, explanation) -> `index` (all capabilities at once: `rows` and `postings` in a `store`, a
-need as a `probe`, the best rows by `search`) -> `facilitators`, `simulation`, `rounds`.
+need as a `probe`, the best rows by `search`; open needs as `seekers`, of which a capability finds its
+`takers`) -> `facilitators`, `simulation`, `rounds`.
 """

@@ -70,7 +70,7 @@ class Column:
 
 
 class Ragged:
-    """A list of small integers a row, all lists end to end in one column."""
+    """A list of numbers a row, all lists end to end in one column."""
 
     __slots__ = ("data", "starts")
 
@@ -82,7 +82,7 @@ class Ragged:
         if counts is not None:
             self.starts.extend(np.cumsum(counts, dtype=np.int64))
 
-    def append(self, values: Sequence[int]) -> None:
+    def append(self, values: Sequence[float]) -> None:
         """Add a row."""
         self.data.extend(values)
         self.starts.append(len(self.data))

@@ -19,7 +19,7 @@ from services.matching.engine.eligibility import Pair
 from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts, unknown_institution
 from services.matching.engine.policy import Policy
 from services.matching.engine.postings import Weighing
-from services.matching.engine.prepared import PreparedNeed
+from services.matching.engine.prepared import Content, Offer, PreparedNeed
 from services.matching.engine.priority import priority
 from services.matching.engine.probe import Probe
 from services.matching.engine.providing import ProvidingValues
@@ -60,6 +60,10 @@ class Index:
     def put_capability(self, facts: CapabilityFacts) -> None:
         """Insert or replace a capability, published or not."""
         self.store.put_capability(facts)
+
+    def put_contents(self, contents: Iterable[tuple[CapabilityFacts, Content]]) -> None:
+        """Insert or replace many, with what each says worked out by `content_of` with this index' lexicon."""
+        self.store.put_contents(contents)
 
     def remove_capability(self, capability_id: str) -> None:
         """Forget a capability."""
@@ -129,6 +133,11 @@ class Index:
         """What the rules need of a capability (title and summary are left out), None when unknown."""
         slot = self.store.slot(capability_id)
         return None if slot is None else self.store.offer(slot).capability
+
+    def offer(self, capability_id: str) -> Offer | None:
+        """The same with its provider and its terms."""
+        slot = self.store.slot(capability_id)
+        return None if slot is None else self.store.offer(slot)
 
     def institution(self, institution_id: str) -> InstitutionFacts:
         """Facts of an institution, a stand-in while unknown."""

@@ -20,6 +20,9 @@ MARK = "~"
 MOST_SUBJECTS = 3
 """Concepts whose sectors a text is taken to be about."""
 
+MOST_WORDS = 200_000
+"""Words whose key and form are kept."""
+
 
 @dataclass(slots=True)
 class Reading:
@@ -38,6 +41,7 @@ class Lexicon:
     phrases: Phrases
     counts_as: Mapping[str, tuple[str, ...]]
     """Terms of a concept: its own and those of all broader ones."""
+    _words: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, concepts: Sequence[Concept]) -> "Lexicon":
@@ -74,9 +78,19 @@ class Lexicon:
             elif piece in STOP_WORDS:
                 reading.stops.append(piece)
             else:
-                reading.keys += filter(None, [word_key(piece)])
-                reading.symbols += filter(None, [self.form(piece)])
+                key, form = self._word(piece)
+                reading.keys += key
+                reading.symbols += form
         return reading
+
+    def _word(self, word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Key and form of a word, as far as it has any; texts say the same words again and again."""
+        found = self._words.get(word)
+        if found is None:
+            if len(self._words) == MOST_WORDS:
+                self._words.clear()
+            found = self._words[word] = (tuple(filter(None, [word_key(word)])), tuple(filter(None, [self.form(word)])))
+        return found
 
     def form(self, word: str) -> str:
         """Form of a word; of an Arabic one without what is written together with it, if only that is known."""

@@ -4,10 +4,8 @@ A probe turns the need into a table per facet and per term; the values of rows a
 unions over their lists. It is used to choose which rows get an exact, explained score.
 """
 
-import functools
-import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +28,7 @@ from services.matching.engine.rows import (
     MANY,
     TARGET,
     Facet,
+    united,
 )
 from services.matching.engine.store import Store
 from shared.reference.classifications import sdg_goal_of
@@ -64,20 +63,20 @@ class Probe:
         self._worth = self.weight("sector") * values
         self._most_worth = self._worth.copy()
         self._most_worth[MANY] = self.weight("sector")
-        self._divisions = np.uint64(_united(words.bit(IMPLIED, code) for code in wanted))
+        self._divisions = np.uint64(united(words.bit(IMPLIED, code) for code in wanted))
         self._most_implied = self.weight("sector") * factor * by_depth
 
     def _briefs(self) -> None:
         """The need's kinds, languages, goals and goods as bits; a goal with its share of the targets."""
         need, bit = self.prepared.need, self._store.words.bit
-        self._kinds = np.uint16(_united(bit(KIND, kind) for kind in need.resource_kinds))
-        self._languages = np.uint16(_united(bit(LANGUAGE, language) for language in need.languages))
+        self._kinds = np.uint16(united(bit(KIND, kind) for kind in need.resource_kinds))
+        self._languages = np.uint16(united(bit(LANGUAGE, language) for language in need.languages))
         targets = set(need.sdg_targets)
         goals = Counter(sdg_goal_of(target) for target in targets)
         self._goals = [
             (np.uint32(bit(GOAL, goal)), self.weight("sdg") * times / len(targets)) for goal, times in goals.items()
         ]
-        self._chapters = np.uint32(_united(bit(CHAPTER, chapter) for chapter in hs_chapters(need.hs)))
+        self._chapters = np.uint32(united(bit(CHAPTER, chapter) for chapter in hs_chapters(need.hs)))
 
     def _tables(self) -> tuple[NDArray[np.uint8], Floats]:
         """Per facet its marks, and what it adds to the weighted values of resources, SDG and goods."""
@@ -242,7 +241,3 @@ class Probe:
             else:
                 unlisted += weight * float(postings.most[number]) * postings.weighing.step
         return bound, unlisted
-
-
-def _united(bits: Iterable[int]) -> int:
-    return functools.reduce(operator.or_, bits, 0)

@@ -1,12 +1,15 @@
 """The columns of all capabilities, dead rows included; facets and terms as lists of numbers."""
 
+import functools
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from services.matching.engine.columns import ID_TYPE, Bools, Column, Ids, Numbered, Ragged, Slots
 from services.matching.engine.inputs import isic_line, isic_rank
@@ -65,6 +68,21 @@ class Block:
     term_counts: NDArray[np.int64]
 
 
+def block_of(headers: list[tuple[Any, ...]], facets: list[list[int]], terms: list[list[int]]) -> Block:
+    """Rows given one by one, without their briefs."""
+    header = np.zeros(len(headers), dtype=HEADER)
+    for row, members in enumerate(headers):
+        header[row] = (*members, *([0] * (len(NAMES) + 1 - len(members))))
+    held, held_counts = _end_to_end(facets, np.uint16)
+    said, said_counts = _end_to_end(terms, np.uint32)
+    return Block(header, held, held_counts, said, said_counts)
+
+
+def _end_to_end(lists: list[list[int]], dtype: DTypeLike) -> tuple[NDArray[Any], Slots]:
+    counts = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
+    return np.fromiter(chain.from_iterable(lists), dtype=dtype, count=int(counts.sum())), counts
+
+
 def pack_term(number: int, count: int) -> int:
     """A term and how often it is said, as one number."""
     return number << COUNT_BITS | count
@@ -92,19 +110,8 @@ class Rows:
         """All values of a member."""
         return self.columns[name].values
 
-    def append(self, header: tuple[Any, ...], facets: list[int], terms: list[int]) -> int:
-        """Add a row, its header in the order of HEADER; gives the slot."""
-        slot = self.ids.append(header[0])
-        for column, value in zip(self.columns.values(), header[1:], strict=True):
-            column.append(value)
-        self.facets.append(facets)
-        self.terms.append(terms)
-        self.live.append(value=True)
-        self.most_evidence = max(self.most_evidence, int(self["evidence"][slot]))
-        return slot
-
     def extend(self, block: Block) -> None:
-        """Add many rows whose ids are new; into empty rows without copying."""
+        """Add many rows; from now on their ids stand for them."""
         if len(self):
             self.ids.extend(block.header["id"])
         else:
@@ -225,6 +232,11 @@ class Words:
         document = Document(int(rows["length"][slot]), frequencies)
         content = Content(document, _of(held, ISIC), _of(held, IMPLIED))
         return _facts(rows, slot, institution_id, held), content
+
+
+def united(bits: Iterable[int]) -> int:
+    """All bits together."""
+    return functools.reduce(operator.or_, bits, 0)
 
 
 def header_of(capability: CapabilityFacts, content: Content, provider_row: int) -> tuple[Any, ...]:

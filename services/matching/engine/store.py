@@ -6,15 +6,18 @@ The old rows are settled: compact, and reachable by postings. Rows added since a
 one, until `settle` takes them in.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from services.matching.engine.columns import Slots
 from services.matching.engine.lexicon import Lexicon
+from services.matching.engine.memory import give_back
 from services.matching.engine.model import CapabilityFacts, InstitutionFacts
 from services.matching.engine.postings import Postings, Weighing
 from services.matching.engine.prepared import Content, Offer, content_of
 from services.matching.engine.providers import Providers
-from services.matching.engine.rows import COUNT_BITS, Block, Rows, Words, header_of
+from services.matching.engine.rows import COUNT_BITS, Block, Rows, Words, block_of, header_of
 from services.matching.engine.text import TermStatistics
 
 FEW_ROWS = 4096
@@ -46,19 +49,23 @@ class Store:
 
     def put_capability(self, capability: CapabilityFacts) -> None:
         """Insert or replace a capability; its institution may come later."""
-        self.put_content(capability, content_of(capability, self.lexicon))
+        self.put_contents([(capability, content_of(capability, self.lexicon))])
 
-    def put_content(self, capability: CapabilityFacts, content: Content) -> None:
-        """The same with what it says already worked out."""
-        self.remove_capability(capability.id)
-        header = header_of(capability, content, self.providers.row(capability.institution_id))
-        facets, terms = self.words.facets_of(capability, content), self.words.terms_of(content.document)
-        briefs = self.words.briefs(np.array(facets, dtype=np.uint16), np.array([len(facets)]))
-        self.rows.append((*header, *(int(brief[0]) for brief in briefs.values())), facets, terms)
-        self._count += 1
+    def put_contents(self, contents: Iterable[tuple[CapabilityFacts, Content]]) -> None:
+        """The same for many, with what each says already worked out; of one that is there twice the last counts."""
+        latest = {capability.id: (capability, content) for capability, content in contents}
+        for capability_id in latest:
+            self.remove_capability(capability_id)
+        headers, facets, terms = [], [], []
+        for capability, content in latest.values():
+            headers.append(header_of(capability, content, self.providers.row(capability.institution_id)))
+            facets.append(self.words.facets_of(capability, content))
+            terms.append(self.words.terms_of(content.document))
+        if headers:
+            self.extend(block_of(headers, facets, terms))
 
     def extend(self, block: Block) -> None:
-        """Add many capabilities whose ids are new; the numbers in the block are those of `words` and `providers`."""
+        """Add many capabilities that are not held; numbers in the block are those of `words` and `providers`."""
         for name, brief in self.words.briefs(block.facets, block.facet_counts).items():
             block.header[name] = brief
         self.rows.extend(block)
@@ -127,6 +134,7 @@ class Store:
         self.rows.trim()
         self.providers.settle()
         self.postings = Postings.of(self.rows, self.words, weighing)
+        give_back()
 
     @property
     def nbytes(self) -> int:

@@ -9,11 +9,10 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from services.matching.domain.formalising import TAKES_A_PLACE
-from services.matching.store.arrays import overlaps
 from services.matching.tables import EngagementRow, InstitutionRow, MatchRow, NeedRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
     from datetime import date, datetime
 
     from shared.messaging.transaction import Tx
@@ -29,16 +28,22 @@ async def lock(tx: Tx, need_id: UUID) -> NeedRow | None:
     return await tx.session.get(NeedRow, need_id, with_for_update=True, populate_existing=True)
 
 
-async def open_ones(tx: Tx, kinds: Collection[str], last: UUID, limit: int) -> Sequence[NeedRow]:
-    """Open needs that seek one of these resource kinds, in id order."""
-    rows = (
-        select(NeedRow)
-        .where(col(NeedRow.id) > last, col(NeedRow.status) == "open", overlaps(col(NeedRow.resource_kinds), kinds))
-        .order_by(col(NeedRow.id))
-        .limit(limit)
-        .execution_options(populate_existing=True)
-    )
-    return (await tx.session.scalars(rows)).all()
+async def all_open(tx: Tx, page_rows: int = 200) -> AsyncIterator[Sequence[NeedRow]]:
+    """Open needs in id order, a page at a time, as the rows are now."""
+    last = UUID(int=0)
+    rows = select(NeedRow).where(col(NeedRow.status) == "open").order_by(col(NeedRow.id)).limit(page_rows)
+    rows = rows.execution_options(populate_existing=True)
+    while page := (await tx.session.scalars(rows.where(col(NeedRow.id) > last))).all():
+        yield page
+        last = page[-1].id
+
+
+async def fingerprint(tx: Tx, threshold: float) -> tuple[int, int, int]:
+    """Open needs, sum of their versions, and of the scores they ask for (at least the threshold) in millionths."""
+    asked = func.round(func.coalesce(col(NeedRow.cutoff), threshold) * 1_000_000)
+    sums = select(func.count(), func.coalesce(func.sum(NeedRow.version), 0), func.coalesce(func.sum(asked), 0))
+    count, versions, total = (await tx.session.execute(sums.where(col(NeedRow.status) == "open"))).one()
+    return int(count), int(versions), int(total)
 
 
 async def oldest_open(tx: Tx, limit: int) -> Sequence[NeedRow]:
