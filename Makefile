@@ -50,6 +50,7 @@ test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 
 bench: $(VENV)/.dev ## Speed of rankings and rounds against others, in one run (minutes)
 	$(BIN)/python -m tests.bench.ranking
+	$(BIN)/python -m tests.bench.taking
 	$(BIN)/python -m tests.bench.rounds
 
 bench-quality: $(VENV)/.dev ## How well the engine ranks: nDCG, slices, what each criterion brings

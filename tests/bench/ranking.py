@@ -1,4 +1,4 @@
-"""P5 and P11: one need over many capabilities, all criteria, against tantivy, brute force and PostgreSQL in one run."""
+"""P5 and P11: one need over many capabilities, all criteria, against tantivy, PostgreSQL and brute force in one run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tests.bench.brute import BruteForce
+from tests.bench.postgres_side import PostgresSide
 from tests.bench.results import keep
 from tests.bench.synthetic import CODES, ON, market, needs
 from tests.bench.tantivy_side import TantivySide
@@ -20,10 +21,13 @@ from tests.bench.tantivy_side import TantivySide
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from services.matching.engine.index import Index
     from services.matching.engine.model import NeedFacts
 
 K = 20
 WARM = 100
+FEW = 20
+"""Needs asked of a side that takes seconds."""
 
 
 def resident_mb() -> float:
@@ -55,9 +59,37 @@ def of_every_country(need: NeedFacts) -> list[NeedFacts]:
     return [replace(need, country=country, resource_kinds=("trade", "training")) for country in CODES.south]
 
 
+def growth(sought: Sequence[NeedFacts], whole: Index, part: Index) -> tuple[float, float]:
+    """Milliseconds for one need over the whole market and over a part of it, in turn."""
+    sides = [lambda need: whole.top(need, ON, K), lambda need: part.top(need, ON, K)]
+    timed(of_every_country(sought[0]), sides[1])
+    times = timed(sought, *sides)
+    return float(np.median(times[0])), float(np.median(times[1]))
+
+
 def agreement(mine: Sequence[str], exact: Sequence[str]) -> float:
     """Share of the exact first K that is among mine."""
     return len(set(mine) & set(exact)) / len(exact) if exact else 1.0
+
+
+def against(
+    other: TantivySide | PostgresSide,
+    engine: Callable[[NeedFacts], object],
+    sought: Sequence[NeedFacts],
+    known: Sequence[tuple[NeedFacts, list[str]]],
+) -> dict[str, float]:
+    """Lines of the engine and another side in turn; `known` are needs with their exact first K."""
+    sides = [engine, lambda need: other.top(need, K)]
+    timed(sought[:3], *sides)
+    mine, theirs = timed(sought, *sides)
+    base = float(np.median(mine))
+    line(f"engine, in turn with {other.name}", mine)
+    line(f"{other.name}, the same rules", theirs, base)
+    shared = mean(agreement(other.top(need, K), exact) for need, exact in known)
+    print(f"agreement@{K} of {other.name} with brute force: {shared:.3f}")
+    other.close()
+    p50 = float(np.median(theirs))
+    return {f"{other.name}_p50_ms": p50, f"{other.name}_ratio": p50 / base, f"{other.name}_agreement": shared}
 
 
 def main() -> None:
@@ -67,7 +99,7 @@ def main() -> None:
     arguments.add_argument("--needs", type=int, default=300)
     arguments.add_argument("--exact", type=int, default=40, help="needs compared with brute force")
     arguments.add_argument("--seed", type=int, default=3)
-    arguments.add_argument("--alone", action="store_true", help="without tantivy")
+    arguments.add_argument("--alone", action="store_true", help="without tantivy and PostgreSQL")
     given = arguments.parse_args()
     before = resident_mb()
     start = time.perf_counter()
@@ -86,22 +118,20 @@ def main() -> None:
     def engine(need: NeedFacts) -> object:
         return index.top(need, ON, K)
 
-    other = None if given.alone else TantivySide(index)
-    sides = [engine] if other is None else [engine, lambda need: other.top(need, K)]
-    timed(of_every_country(sought[0]) + sought[:WARM], sides[0])
-    timed(sought[:20], *sides)
-    times = timed(sought[WARM:], *sides)
-    (slow,) = timed(sought[:5], lambda need: brute.top(need, K))
-    base = float(np.median(times[0]))
+    timed(of_every_country(sought[0]) + sought[:WARM], engine)
+    others = () if given.alone else [(tantivy := TantivySide(index)), PostgresSide(index, tantivy)]
     print(f"{'milliseconds for one need':44}{'p50':>10}{'p99':>10}{'p50 ratio':>11}")
-    line("engine", times[0])
-    if other is not None:
-        line("tantivy, the same rules", times[1], base)
-        shared = mean(agreement(other.top(n, K), e) for n, e in zip(sought, exact, strict=False))
-        print(f"agreement@{K} of tantivy with brute force: {shared:.3f}")
-        figures |= {"tantivy_p50_ms": float(np.median(times[1])), "tantivy_agreement": shared}
+    for other, number in zip(others, (given.needs, FEW), strict=False):
+        figures |= against(other, engine, sought[WARM:][:number], list(zip(sought, exact, strict=False))[:FEW])
+    (times,) = timed(sought[WARM:], engine)
+    (slow,) = timed(sought[:5], lambda need: brute.top(need, K))
+    base = float(np.median(times))
+    line("engine", times)
     line("brute force, numpy", slow, base)
-    figures |= {"p50_ms": base, "p99_ms": float(np.percentile(times[0], 99)), "columns_mb": index.store.nbytes / 1e6}
+    whole, part = growth(sought[WARM:][:100], index, market(given.capabilities // 10))
+    print(f"10x more capabilities cost {whole / part:.1f}x: {part:.2f} and {whole:.2f} ms")
+    figures |= {"tenth_p50_ms": part, "growth": whole / part}
+    figures |= {"p50_ms": base, "p99_ms": float(np.percentile(times, 99)), "columns_mb": index.store.nbytes / 1e6}
     keep("rank one need", figures | {"brute_p50_ms": float(np.median(slow))})
 
 

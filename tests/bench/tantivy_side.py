@@ -39,6 +39,8 @@ Occur = tantivy.Occur
 class TantivySide:
     """The capabilities of an index in tantivy, and needs as its queries."""
 
+    name = "tantivy"
+
     def __init__(self, index: Index) -> None:
         builder = tantivy.SchemaBuilder()
         builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
@@ -75,7 +77,11 @@ class TantivySide:
         return np.round(total / sum(policy.weights[name] for name in RECORD) * STEPS).astype(int)
 
     def _documents(self, first: int, until: int) -> Iterator[tantivy.Document]:
-        """Some rows; everything is looked up in lists, so that filling a million takes a minute."""
+        for key, facets, words in self.described(first, until):
+            yield tantivy.Document(id=key, facet=" ".join(facets), words=" ".join(words))
+
+    def described(self, first: int, until: int) -> Iterator[tuple[str, set[str], list[str]]]:
+        """Some rows as (id, facets, words); all is looked up in lists, so that a million takes a minute."""
         store = self._source.store
         rows, slots = store.rows, np.arange(first, until)
         owners = rows["provider"][slots].tolist()
@@ -92,8 +98,7 @@ class TantivySide:
             found = {name for number in facets for name in self._names[number]} | self._givers[owner][0]
             found |= set() if speaks else self._givers[owner][1]
             found |= ({"offered"} if is_offered else set()) | ({"all_south"} if everywhere else set())
-            words = " ".join([self._words[number] for number in terms])
-            yield tantivy.Document(id=key, facet=" ".join(found), words=words)
+            yield key, found, [self._words[number] for number in terms]
 
     def _name(self, kind: int, word: str) -> list[str]:
         """Terms of a facet; a code stands for its wider categories too."""
@@ -109,6 +114,10 @@ class TantivySide:
         """Ids of the k best."""
         hits = self._searcher.search(self._query(need), k, count=False).hits
         return [str(self._searcher.doc(address).get_first("id")) for _, address in hits]
+
+    def close(self) -> None:
+        """Removes its files."""
+        self._folder.cleanup()
 
     # A need as a query
 
