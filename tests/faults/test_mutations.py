@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from tests.faults.mutations import MUTATIONS
 from tests.support.system import ROOT
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.parts import Parts
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.long]
+AT_ONCE = 3
 
 
 async def outcome(parts: Parts, tests: list[str], mutation: str) -> tuple[int, str]:
@@ -40,12 +42,24 @@ async def outcome(parts: Parts, tests: list[str], mutation: str) -> tuple[int, s
     return process.returncode, out.decode()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def outcomes(parts: Parts) -> dict[str, tuple[int, str]]:
+    """Of every mutation; some at a time, since most of them wait for what cannot come."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(mutation: str) -> tuple[int, str]:
+        async with places:
+            return await outcome(parts, [MUTATIONS[mutation].caught_by], mutation)
+
+    return dict(zip(MUTATIONS, await asyncio.gather(*map(one, MUTATIONS)), strict=True))
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_a_missing_protection_is_noticed(
-    parts: Parts, record_property: Callable[[str, object], None], mutation: str
+    outcomes: dict[str, tuple[int, str]], record_property: Callable[[str, object], None], mutation: str
 ) -> None:
     test = MUTATIONS[mutation].caught_by
-    code, told = await outcome(parts, [test], mutation)
+    code, told = outcomes[mutation]
     record_property("mutation", {"switched off": mutation, "caught by": test.partition("::")[2]})
     assert code == 1, told
     assert "1 failed" in told, told
