@@ -9,13 +9,14 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from shared.ops.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
 
 ADMIN_SECONDS = 8.0
 STOP_SECONDS = 0.5
@@ -51,15 +52,21 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 async def stop_bounded(client: Any) -> None:  # noqa: ANN401 (any aiokafka client)
     """`stop()` does not return with the broker down and may raise CancelledError, so it gets its own bounded task."""
-    task = asyncio.ensure_future(client.stop())
+    if not await _bounded(client.stop()):
+        await close_hard(client)
+
+
+async def _bounded(work: Awaitable[object]) -> bool:
+    """Whether it ended in time, well or not: in a task of its own, so that its CancelledError is not taken for ours."""
+    task = asyncio.ensure_future(work)
     done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
-    if done:
+    if not done:
+        task.cancel()
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+    if task.done():
         with contextlib.suppress(asyncio.CancelledError, Exception):
             task.result()
-        return
-    task.cancel()
-    await asyncio.wait({task}, timeout=STOP_SECONDS)
-    await close_hard(client)
+    return bool(done)
 
 
 _OWN_TASKS = (
@@ -84,9 +91,8 @@ async def close_hard(client: Any) -> None:  # noqa: ANN401
         task.cancel()
     if running:
         await asyncio.wait(running, timeout=STOP_SECONDS)
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(STOP_SECONDS):
-            await client._client.close()  # noqa: SLF001
+    connections = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001
+    await _bounded(connections.close())
 
 
 @dataclass

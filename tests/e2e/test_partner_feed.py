@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,10 @@ class Follower(Program):
         """What the partner knows of something."""
         if not (self.folder / "feed.sqlite").exists():
             return None
-        connection = sqlite3.connect(self.folder / "feed.sqlite")
-        try:
+        with closing(sqlite3.connect(self.folder / "feed.sqlite")) as connection:
+            if not connection.execute("select 1 from sqlite_master where name = 'copy'").fetchone():
+                return None  # it has only just begun
             row = connection.execute("select document from copy where subject = ?", (subject,)).fetchone()
-        finally:
-            connection.close()
         return json.loads(row[0]) if row else None
 
     async def nightly(self) -> None:

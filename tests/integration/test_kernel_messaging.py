@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from shared.data.database import direct_connection
 from shared.messaging.envelope import CloudEvent
-from shared.messaging.kafka import admin, partition_of, stop_bounded
+from shared.messaging.kafka import admin, close_hard, partition_of, stop_bounded
 from tests.support.kafka import read_topic
 from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
 from tests.support.waiting import eventually
@@ -258,3 +258,13 @@ async def test_a_restart_goes_on_where_the_database_says(parts: Parts) -> None:
         await eventually(lambda: heard(probe, 5))
         assert len(await records(parts, probe)) == 5
         assert not await probe.rows("select * from dead_letter")
+
+
+async def test_a_client_whose_end_was_broken_off_is_closed_without_cancelling_who_waits(parts: Parts) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=parts.bootstrap)
+    await producer.start()
+    assert await producer.client.ready(producer.client.get_random_node())
+    [connection] = producer.client._conns.values()
+    connection._closed_fut.cancel()  # what is left of a `stop()` that was cancelled in its last step
+    await close_hard(producer)
+    assert not connection.connected()
