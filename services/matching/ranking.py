@@ -118,10 +118,12 @@ class Ranker:
         async with self._lock:
             return self.index.score(need, capability_id, on)
 
-    async def missed(self, need: NeedFacts, on: date, k: int) -> list[tuple[Scored, list[str]]]:
+    async def missed(
+        self, need: NeedFacts, on: date, k: int, quiet: Collection[str] = ()
+    ) -> list[tuple[Scored, list[str]]]:
         """The k capabilities that would rank best if no rule excluded them, with their reason codes."""
         async with self._lock:
-            return await asyncio.to_thread(self.index.missed, need, on, k)
+            return await asyncio.to_thread(self.index.missed, need, on, k, frozenset(quiet))
 
     async def facilitators(self, need: NeedFacts, capability_id: str, on: date, limit: int) -> list[Facilitator]:
         """Institutions that can bring what the pair leaves uncovered; none when the capability is not offered."""

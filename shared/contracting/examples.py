@@ -51,6 +51,8 @@ class Examples:
             return self._fitted(self.values[name], its) if name in self.values else self._of(its, scope, member)
         if "anyOf" in schema:
             return self._of(self._choice(schema["anyOf"]), scope, member)
+        if "oneOf" in schema:
+            return self._of(schema["oneOf"][0], scope, member)
         if "const" in schema:
             return schema["const"]
         if "properties" in schema:

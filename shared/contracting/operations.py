@@ -82,12 +82,14 @@ class Operation:
         if JSON not in content:
             return
         schema = content[JSON]["schema"]
-        name = schema.get("$ref", "").rpartition("/")[2]
-        required = self.requests.schemas.get(name, {}).get("required", ())
-        self.document["requestBody"]["required"] = bool(required) or self._patches
+        kinds = [self._named(kind) for kind in schema.get("oneOf", [schema])]
+        self.document["requestBody"]["required"] = all(kind.get("required") for kind in kinds) or self._patches
         content[JSON]["example"] = self.requests.of(schema, self._operation)
         if self._patches:
             content[MERGE_PATCH] = content[JSON]
+
+    def _named(self, schema: Json) -> Json:
+        return self.requests.schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
 
     def _success(self) -> None:
         status = str(self.route.status_code or 200)

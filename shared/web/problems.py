@@ -103,6 +103,10 @@ def request_id_of(scope: Mapping[str, Any]) -> str:
     return str(state.get("request_id", ""))
 
 
+ALTERNATIVE = "body:"
+"""Begins the tag of each kind of body where a route takes several; a tag is no part of a pointer."""
+
+
 def from_validation(errors: Sequence[Mapping[str, Any]]) -> Refused:
     """Pydantic's errors as 422 with JSON pointers; a path id that is no UUID is simply absent (404)."""
     if any(error["loc"][0] == "path" for error in errors):
@@ -118,7 +122,8 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> Refused:
 def _pointer(loc: Sequence[str | int]) -> str:
     if loc[0] == "query":
         return f"?{loc[1]}"
-    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in loc[1:]]
+    members = [str(part) for part in loc[1:] if not str(part).startswith(ALTERNATIVE)]
+    parts = [member.replace("~", "~0").replace("/", "~1") for member in members]
     return "".join(f"/{part}" for part in parts)
 
 

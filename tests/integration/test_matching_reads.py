@@ -20,6 +20,8 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import httpx
+
     from tests.support.parts import Parts
 
 pytestmark = pytest.mark.asyncio
@@ -125,6 +127,34 @@ async def test_whoever_expected_a_partner_is_told_why_it_is_missing(world: World
     assert plain["excluded"] is None
     unknown = await ask("/suggestions?include=everything", json=body, headers=world.owner(lidi))
     assert unknown.status_code == 422
+
+
+async def test_a_posted_need_is_asked_about_by_its_id(world: World) -> None:
+    lidi, clri, other = [await world.institution(*of) for of in (("LIDI", "ETH"), ("CLRI", "IND"), ("UDOM", "TZA"))]
+    good, declined = await world.capability(clri), await world.capability(clri)
+    need = await world.need(lidi)
+    (match,) = [m for m in await world.proposed(lidi, need, 2) if m["capability_id"] == str(declined.id)]
+    reason = {"reason_code": "timing"}
+    path = f"/matches/{match['id']}/decline"
+    etag = {"If-Match": f'"{match["version"]}"'}
+    no = await world.service.client.post(path, json=reason, headers=world.owner(lidi) | etag)
+    assert no.status_code == 200, no.text
+
+    async def ask(body: Json, headers: dict[str, str]) -> httpx.Response:
+        return await world.service.client.post("/suggestions?include=excluded", json=body, headers=headers)
+
+    body = {"need_id": str(need.id)}
+    for headers in (world.owner(lidi, "reader"), world.service.token("operator")):
+        found = (await ask(body, headers)).json()
+        assert [item["capability_id"] for item in found["items"]] == [str(good.id)]
+        missing = {item["capability_id"]: item["excluded_by"] for item in found["excluded"]}
+        assert missing == {str(declined.id): ["declined_recently"]}
+    assert (await ask(body, world.owner(other))).status_code == 404
+    assert (await ask({"need_id": str(other.id)}, world.owner(lidi))).status_code == 404
+    for wrong, pointer in ((body | {"title": "Leather"}, "/title"), ({"need_id": "no id"}, "/need_id"), ({}, "/title")):
+        answer = await ask(wrong, world.owner(lidi))
+        assert answer.status_code == 422, answer.text
+        assert pointer in [error["pointer"] for error in answer.json()["errors"]]
 
 
 async def test_a_draft_is_previewed_without_storing_anything(world: World) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from services.matching.engine.model import NeedFacts
-from services.matching.store import capabilities, institutions
+from services.matching.facts import need_facts
+from services.matching.store import capabilities, institutions, needs, policies
 from shared.ops.ids import new_id
+from shared.web.problems import not_found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +33,38 @@ class Suggestion:
     excluded_by: tuple[str, ...] = ()
 
 
-async def suggest(tx: Tx, caller: Caller, ranker: Ranker, body: SuggestionsIn, limit: int) -> list[Suggestion]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A need, posted or not, and the capabilities not to be proposed to it again yet."""
+
+    need: NeedFacts
+    quiet: frozenset[str] = frozenset()
+
+
+async def suggest(tx: Tx, ranker: Ranker, asked: Asked, limit: int) -> list[Suggestion]:
     """The capabilities that would be proposed to such a need today, best first."""
-    need = await _checked(tx, caller, body)
-    ranked = await ranker.rank(need, tx.clock.today(), limit)
+    ranked = await ranker.rank(asked.need, tx.clock.today(), limit, asked.quiet)
     return await _with_institutions(tx, [(scored, []) for scored in ranked])
 
 
-async def missed(tx: Tx, caller: Caller, ranker: Ranker, body: SuggestionsIn, limit: int) -> list[Suggestion]:
+async def missed(tx: Tx, ranker: Ranker, asked: Asked, limit: int) -> list[Suggestion]:
     """The capabilities that would rank best if no rule excluded them, and all that excludes each."""
-    need = await _checked(tx, caller, body)
-    return await _with_institutions(tx, await ranker.missed(need, tx.clock.today(), limit))
+    return await _with_institutions(tx, await ranker.missed(asked.need, tx.clock.today(), limit, asked.quiet))
+
+
+async def held(tx: Tx, caller: Caller, need_id: UUID) -> Asked:
+    """A need of the caller's institution, or any for an operator; raises `not_found`."""
+    row = await needs.get(tx, need_id)
+    if row is None or not (caller.is_operator or row.institution_id == caller.institution_id):
+        raise not_found("need")
+    policy = await policies.active(tx)
+    quiet = await needs.quiet(tx, need_id, tx.now - timedelta(days=policy.quiet_days))
+    return Asked(need_facts(row), frozenset(map(str, quiet)))
+
+
+async def shown(tx: Tx, caller: Caller, body: SuggestionsIn) -> Asked:
+    """A need that is not stored; raises `Invalid` and what `acting_institution` does."""
+    return Asked(await _checked(tx, caller, body))
 
 
 async def _checked(tx: Tx, caller: Caller, body: SuggestionsIn) -> NeedFacts:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 from services.matching.schemas.explanations import CriterionOut
 from services.matching.schemas.matches import AboutMatch
@@ -27,11 +27,14 @@ from shared.reference.types import (
     UpTo50,
 )
 from shared.reference.vocabulary import ResourceKind, Urgency
+from shared.web.problems import ALTERNATIVE
 
 if TYPE_CHECKING:
     from services.matching.commands.suggest import Suggestion
 
 MOST_DAYS_AHEAD = 731
+SHOWN, HELD = f"{ALTERNATIVE}shown", f"{ALTERNATIVE}held"
+"""Tags of what a suggestion may be asked for."""
 
 
 class SuggestionsIn(Body):
@@ -59,6 +62,20 @@ class SuggestionsIn(Body):
         """The deadline lies ahead, at most two years; raises `Invalid`."""
         if not today < self.deadline <= today + timedelta(days=MOST_DAYS_AHEAD):
             raise Invalid("/deadline", "Must be after today and at most two years ahead")
+
+
+class OfNeed(Body):
+    """A need that registry holds and matching has heard of."""
+
+    need_id: UUID
+
+
+def _asked(body: Any) -> str:  # noqa: ANN401 (any JSON)
+    return HELD if isinstance(body, OfNeed) or (isinstance(body, dict) and "need_id" in body) else SHOWN
+
+
+SuggestionsAsked = Annotated[Annotated[SuggestionsIn, Tag(SHOWN)] | Annotated[OfNeed, Tag(HELD)], Discriminator(_asked)]
+"""A need as it might be posted, or the id of one that is there."""
 
 
 class InstitutionOut(BaseModel):
