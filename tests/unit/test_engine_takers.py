@@ -68,10 +68,11 @@ def test_no_need_is_missed_that_the_capability_serves_well_enough(
     facts: Sequence[CapabilityFacts | InstitutionFacts], sought: Sequence[NeedFacts], cutoff: float, settled: float
 ) -> None:
     index, line = _index(facts), round(settled * len(sought))
+    sought = [replace(seeks, version=version) for version, seeks in enumerate(sought, start=1)]
     seekers = _seekers(index, sought[:line], cutoff)
     seekers.settle()
     for seeks in sought[line:]:
-        seekers.put(index.scorer.prepare(replace(seeks, version=seeks.version + 1), ON), cutoff)
+        seekers.put(index.scorer.prepare(seeks, ON), cutoff)
     latest = {seeks.id: seeks for seeks in sought}
     for capability_id in index.ids():
         ranked = index.needs_for(capability_id, latest.values(), ON)
