@@ -61,6 +61,15 @@ class Pair:
         return gone
 
 
+async def looked_at(world: World, party: Party, need: registry.NeedState) -> None:
+    """Returns when the engine has seen the need, whatever it found."""
+
+    async def seen() -> bool:
+        return (await world.matches(party, need))["need"]["version_seen"] is not None
+
+    await eventually(seen)
+
+
 async def told(world: World, match: Json, name: str) -> CloudEvent:
     """The event of this name about a match."""
 
@@ -184,6 +193,30 @@ async def _absorbed(world: World, capability_id: UUID) -> bool:
 
 async def _seen(world: World, party: Party, need: registry.NeedState) -> bool:
     return (await world.matches(party, need))["need"]["version_seen"] is not None
+
+
+async def test_an_offer_finds_the_needs_that_wait_for_it_and_no_others(world: World) -> None:
+    """Needs that were posted before the first offer, after it, and changed since."""
+    lidi, clri = await world.institution("LIDI", "ETH"), await world.institution("CLRI", "IND")
+    farm = {
+        "title": "Drip irrigation for vegetable growers", "problem": "Growers lose the dry season.", "isic": ["0113"],
+        "sdg_targets": ["2.3"], "technologies": ["drip irrigation"], "resource_kinds": ["equipment"],
+    }  # fmt: skip
+    tannery, growers = await world.need(lidi), await world.need(lidi, **farm)
+    await looked_at(world, lidi, growers)
+    first = await world.capability(clri)
+    (match,) = await world.proposed(lidi, tannery)
+    assert match["capability_id"] == str(first.id)
+    later = await world.need(lidi, **farm)
+    await looked_at(world, lidi, later)
+    await world.need_event(registry.NeedUpdated, growers, resource_kinds=["equipment", "training"])
+    offered = {"summary": "Drip irrigation kits and their installation.", "title": "Irrigation"}
+    alike = {name: farm[name] for name in ("isic", "sdg_targets", "technologies", "resource_kinds")}
+    second = await world.capability(clri, **alike, **offered)
+    for need in (growers, later):
+        (match,) = await world.proposed(lidi, need)
+        assert match["capability_id"] == str(second.id)
+    assert [m["capability_id"] for m in (await world.matches(lidi, tannery))["items"]] == [str(first.id)]
 
 
 async def test_a_need_before_its_institution_shows_the_name_it_came_with(world: World) -> None:
