@@ -72,49 +72,53 @@ class Column:
 class Ragged:
     """A list of numbers a row, all lists end to end in one column."""
 
-    __slots__ = ("data", "starts")
+    __slots__ = ("_starts", "data")
 
     def __init__(self, dtype: DTypeLike, data: NDArray[Any] | None = None, counts: NDArray[Any] | None = None) -> None:
         """Start empty, or with lists of these lengths end to end."""
         self.data = Column(dtype, data)
-        self.starts = Column(np.int64)
-        self.starts.append(0)
+        self._starts = Column(np.uint32)  # four billion are enough, and take half the memory
+        self._starts.append(0)
         if counts is not None:
-            self.starts.extend(np.cumsum(counts, dtype=np.int64))
+            self._starts.extend(np.cumsum(counts, dtype=np.int64))
 
     def append(self, values: Sequence[float]) -> None:
         """Add a row."""
         self.data.extend(values)
-        self.starts.append(len(self.data))
+        self._starts.append(len(self.data))
 
     def extend(self, values: NDArray[Any], counts: NDArray[Any]) -> None:
         """Add rows of these lengths, end to end."""
         ends = np.cumsum(counts, dtype=np.int64) + len(self.data)
         self.data.extend(values)
-        self.starts.extend(ends)
+        self._starts.extend(ends)
 
     def of(self, row: int) -> NDArray[Any]:
         """The list of one row."""
-        starts = self.starts.values
-        return self.data.values[starts[row] : starts[row + 1]]
+        starts = self._starts.values
+        return self.data.values[int(starts[row]) : int(starts[row + 1])]
+
+    def ends(self, first: int, until: int) -> Slots:
+        """Where the list of row `first` begins, and where those up to before row `until` end."""
+        return self._starts.values[first : until + 1].astype(np.int64)
 
     def counts(self, rows: Slots) -> Slots:
         """Lengths of the lists of some rows."""
-        starts = self.starts.values
-        found: Slots = starts[rows + 1] - starts[rows]
+        starts = self._starts.values
+        found: Slots = (starts[rows + 1] - starts[rows]).astype(np.int64)
         return found
 
     def gather(self, rows: Slots) -> tuple[NDArray[Any], Slots]:
         """The lists of some rows end to end, and where each begins there."""
         counts = self.counts(rows)
         begins = np.cumsum(counts) - counts
-        places = np.repeat(self.starts.values[rows] - begins, counts) + np.arange(int(counts.sum()))
+        places = np.repeat(self._starts.values[rows].astype(np.int64) - begins, counts) + np.arange(int(counts.sum()))
         return self.data.values[places], begins
 
     def trim(self) -> None:
         """Give back the room kept for more rows."""
         self.data.trim()
-        self.starts.trim()
+        self._starts.trim()
 
     def take(self, rows: Slots) -> "Ragged":
         """A copy with some rows only."""
@@ -124,7 +128,7 @@ class Ragged:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        return self.data.nbytes + self.starts.nbytes
+        return self.data.nbytes + self._starts.nbytes
 
 
 class Numbered(Generic[Value]):

@@ -103,7 +103,7 @@ def _isic(rows: Rows, words: Words) -> Lists:
     is_code = np.array([kind in {ISIC, IMPLIED} for kind, _ in words.facets.values], dtype=np.bool_)
     facets = rows.facets.data.values
     chosen = is_code[facets]
-    owner = np.repeat(np.arange(len(rows), dtype=np.int32), np.diff(rows.facets.starts.values))[chosen]
+    owner = np.repeat(np.arange(len(rows), dtype=np.int32), np.diff(rows.facets.ends(0, len(rows))))[chosen]
     starts = np.concatenate([[0], np.cumsum(np.bincount(facets[chosen], minlength=len(is_code)))])
     return Lists(owner[np.argsort(facets[chosen], kind="stable")], starts)
 
@@ -112,14 +112,15 @@ def _terms(
     rows: Rows, size: int, weighing: Weighing
 ) -> tuple[Lists, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
     """Turn terms by row into rows by term."""
-    packed, starts = rows.terms.data.values, rows.terms.starts.values
+    packed = rows.terms.data.values
     frequency = _counted(packed, size)
     listed = frequency <= max(1, int(len(rows) * LISTED_SHARE))
     most = np.zeros(size, dtype=np.uint8)
     kept_terms, kept_impacts, kept_counts = [], [], []
     for first in range(0, len(rows), CHUNK_ROWS):
         until = min(first + CHUNK_ROWS, len(rows))
-        part, counts = packed[starts[first] : starts[until]], np.diff(starts[first : until + 1])
+        ends = rows.terms.ends(first, until)
+        part, counts = packed[ends[0] : ends[-1]], np.diff(ends)
         terms = (part >> COUNT_BITS).astype(np.int32)
         lengths = np.repeat(rows["length"][first:until].astype(np.float32), counts)
         impacts = weighing.up(weighing.impact((part & MOST_COUNTED).astype(np.float32), lengths))

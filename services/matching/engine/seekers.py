@@ -149,7 +149,7 @@ class Seekers:
         self.facets, self.terms, self.shares = (r.take(live) for r in (self.facets, self.terms, self.shares))
         self.settled, self._dead = len(live), 0
         terms = self.terms.data.values
-        owner = np.repeat(np.arange(len(live), dtype=np.int32), np.diff(self.terms.starts.values))
+        owner = np.repeat(np.arange(len(live), dtype=np.int32), np.diff(self.terms.ends(0, len(live))))
         order = np.argsort(terms, kind="stable")
         starts = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=len(self.words.terms)))])
         self._listed = (owner[order], self.shares.data.values[order], starts)
