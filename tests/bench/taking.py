@@ -7,7 +7,8 @@ these for the others. Measured is what it takes to know which needs are to be ra
 from __future__ import annotations
 
 import argparse
-import time
+import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,10 @@ from services.matching.engine.seekers import Seekers
 from services.matching.engine.takers import Sector, Takers
 from tests.bench.ranking import line, timed
 from tests.bench.results import keep
-from tests.bench.synthetic import ON, market, needs
+from tests.bench.synthetic import CODES, KINDS, ON, market, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from services.matching.engine.index import Index
     from services.matching.engine.model import NeedFacts
@@ -50,22 +51,33 @@ class Everyone(Takers):
         return len(found)
 
 
-class Market:
-    """An index, needs of the same kind with their cutoffs, and both directions' read models."""
+def posted(number: int) -> Iterator[NeedFacts]:
+    """Needs of a tenth as many texts, each posted in ten countries and seeking other kinds."""
+    draw = random.Random(9)  # noqa: S311 (a reproducible market, no secret)
+    for text in needs(-(-number // 10), seed=5):
+        for again in range(10):
+            country, kinds = draw.choice(CODES.south), tuple(sorted(draw.sample(KINDS, draw.randint(1, 4))))
+            yield replace(text, id=f"{text.id}-{again}", country=country, resource_kinds=kinds)
 
-    def __init__(self, index: Index, listed: Sequence[NeedFacts]) -> None:
-        self.index, number = index, len(listed)
-        ranked = (self.index.top(need, ON) for need in listed[:RANKED])
+
+class Market:
+    """An index, needs of the same kind with their cutoffs, all of them and a tenth of them as rows."""
+
+    def __init__(self, capabilities: int, number: int) -> None:
+        self.index: Index = market(capabilities)
+        listed = list(posted(number))
+        ranked = (self.index.top(need, ON) for need in listed[:: -(-number // RANKED)])
         kth = [best[-1][1] if len(best) >= self.index.policy.k else self.index.policy.threshold for best in ranked]
         self.cutoffs = np.random.default_rng(6).choice(kth, number)
-        start = time.perf_counter()
-        self.seekers, self.plain = Seekers(self.index.scorer, ON), Seekers(self.index.scorer, ON)
-        for need, cutoff in zip(listed, self.cutoffs.tolist(), strict=True):
+        self.all, self.tenth, self.plain = (Seekers(self.index.scorer, ON) for _ in range(3))
+        for place, (need, cutoff) in enumerate(zip(listed, self.cutoffs.tolist(), strict=True)):
             prepared = self.index.scorer.prepare(need, ON)
-            self.seekers.put(prepared, cutoff)
+            self.all.put(prepared, cutoff)
             self.plain.put(prepared, -1.0)
-        self.seekers.settle()
-        print(f"{number} needs read in {time.perf_counter() - start:.1f} s, {self.seekers.nbytes / 1e6:.0f} MB")
+            if place % 10 == 0:
+                self.tenth.put(prepared, cutoff)
+        self.all.settle()
+        self.tenth.settle()
 
     def offers(self, number: int) -> list[Offer]:
         """Some capabilities of the market, which stand for new ones."""
@@ -80,11 +92,9 @@ def main() -> None:
     arguments.add_argument("--needs", type=int, default=100_000)
     arguments.add_argument("--offers", type=int, default=400)
     given = arguments.parse_args()
-    index, sought = market(given.capabilities), needs(given.needs, seed=5)
-    made, tenth = Market(index, sought), Market(index, sought[: given.needs // 10])
-    takers, of_tenth = Takers(made.seekers), Takers(tenth.seekers)
-    everyone = Everyone(made.plain, made.cutoffs)
-
+    made = Market(given.capabilities, given.needs)
+    print(f"{given.needs} needs, {made.all.nbytes / 1e6:.0f} MB")
+    takers, of_tenth, everyone = Takers(made.all), Takers(made.tenth), Everyone(made.plain, made.cutoffs)
     offers = made.offers(given.offers)
     found = [len(takers.of(offer)) for offer in offers]
     equal = sum(mine == everyone.count(offer) for mine, offer in zip(found, offers[:COMPARED], strict=False))
