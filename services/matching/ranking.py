@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
     from datetime import date
 
+    from services.matching.engine.lexicon import Lexicon
     from services.matching.engine.model import CapabilityFacts, NeedFacts
     from services.matching.engine.policy import Policy
+    from services.matching.engine.prepared import Content
     from services.matching.engine.world import World
     from services.matching.tables import CapabilityRow, NeedRow
     from shared.messaging.transaction import Tx
@@ -207,10 +209,17 @@ class Ranker:
         return bool(changed)
 
     async def _take_capabilities(self, tx: Tx, rows: Iterable[CapabilityRow]) -> bool:
-        """The published ones into the index, the others out of it."""
+        """The published ones into the index, the others out of it.
+
+        What they say is worked out in a thread; the index changes in the loop only, where others read it too.
+        """
         known = await facts.load_capabilities(tx, rows)
         async with self._lock:
-            return await asyncio.to_thread(self._put, known)
+            changed = [capability for capability in known if self._differs(capability)]
+            new = [capability for capability in changed if not self._set(capability)]
+            said = await asyncio.to_thread(_contents_of, new, self.index.scorer.lexicon)
+            self.index.put_contents(zip(new, said, strict=True))
+        return bool(changed)
 
     def _differs(self, capability: CapabilityFacts) -> bool:
         """Whether the index holds another version, or another number of places taken; only published ones are held."""
@@ -219,19 +228,16 @@ class Ranker:
             return (held is None) == (capability.status == capabilities.PUBLISHED)
         return (held.version, held.engaged) != (capability.version, capability.engaged)
 
-    def _put(self, known: Sequence[CapabilityFacts]) -> bool:
-        """Whether any of them differed from what is held."""
-        changed, new = [capability for capability in known if self._differs(capability)], []
-        for capability in changed:
-            held = self.index.capability(capability.id)
-            if capability.status != capabilities.PUBLISHED:
-                self.index.remove_capability(capability.id)
-            elif held is not None and held.version == capability.version:
-                self.index.set_engaged(capability.id, capability.engaged)
-            else:
-                new.append((capability, content_of(capability, self.index.scorer.lexicon)))
-        self.index.put_contents(new)
-        return bool(changed)
+    def _set(self, capability: CapabilityFacts) -> bool:
+        """Whether nothing is new but that it is no longer offered, or how many of its places are taken."""
+        held = self.index.capability(capability.id)
+        if capability.status != capabilities.PUBLISHED:
+            self.index.remove_capability(capability.id)
+            return True
+        if held is not None and held.version == capability.version:
+            self.index.set_engaged(capability.id, capability.engaged)
+            return True
+        return False
 
     async def agrees(self, tx: Tx) -> bool:
         """Whether counts and sums of versions equal those of the rows."""
@@ -272,6 +278,10 @@ class Ranker:
             async with self._lock:
                 await asyncio.to_thread(trial.add, needs[start : start + SIMULATED_AT_ONCE], quiet)
         return trial.changes, trial.equity(0), trial.equity(1)
+
+
+def _contents_of(some: Sequence[CapabilityFacts], lexicon: Lexicon) -> list[Content]:
+    return [content_of(capability, lexicon) for capability in some]
 
 
 async def _chunks(

@@ -87,7 +87,7 @@ class Lexicon:
         """Key and form of a word, as far as it has any; texts say the same words again and again."""
         found = self._words.get(word)
         if found is None:
-            if len(self._words) == MOST_WORDS:
+            if len(self._words) >= MOST_WORDS:
                 self._words.clear()
             found = self._words[word] = (tuple(filter(None, [word_key(word)])), tuple(filter(None, [self.form(word)])))
         return found
