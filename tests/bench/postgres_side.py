@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from services.matching.engine.index import Index
     from services.matching.engine.model import NeedFacts
+    from services.matching.engine.prepared import PreparedNeed
     from tests.bench.tantivy_side import TantivySide
 
 TELLING = 8
@@ -108,10 +109,10 @@ class PostgresSide:
                 countries.append(country)
                 of_country.append(sum(weights[name] * values[name][number] for name in BY_COUNTRY if name in weights))
         said = [_plain(term.term) for term in prepared.query]
-        parameters = [countries, of_country, self._served(need), self._useful(need), self._division(prepared.isic)]
+        parameters = [countries, of_country, self._served(need), self._useful(need), self._division(prepared)]
         parameters += [" | ".join(said[:TELLING]), " | ".join(said)]
         score = [f"{sum(weights.get(name, 0.0) for name in RECORD)} * record", "worth"]
-        score += [f"{weights.get('text', 0.0)} * ts_rank(words, $7::tsquery)", self._sector(prepared.isic, weights)]
+        score += [f"{weights.get('text', 0.0)} * ts_rank(words, $7::tsquery)", self._sector(prepared)]
         score += [
             f"case when facets && '{_array(some)}' then {worth} else 0 end" for some, worth in _worths(need, weights)
         ]
@@ -131,16 +132,28 @@ class PostgresSide:
         """Goods in common are not asked for here, which makes the query easier."""
         return [f"kind:{kind}" for kind in need.resource_kinds]
 
-    def _division(self, codes: Sequence[str]) -> list[str]:
-        return sorted({f"isic:{line}" for code in codes for line in isic_line(code) if isic_rank(line) == 2})
+    def _division(self, prepared: PreparedNeed) -> list[str]:
+        lines = _lines(prepared.need.isic + prepared.implied, 2)
+        return [f"{name}:{line}" for name in ("isic", "implied") for line in lines]
 
-    def _sector(self, codes: Sequence[str], weights: dict[str, float]) -> str:
-        cases = ""
-        for rank in (4, 3, 2, 1):
-            lines = sorted({f"isic:{line}" for code in codes for line in isic_line(code) if isic_rank(line) == rank})
-            worth = weights.get("sector", 0.0) * criteria.DEPTH_VALUES[rank]
-            cases += f" when facets && '{_array(lines)}' then {worth}" if lines else ""
-        return f"case{cases} else 0 end" if cases else "0"
+    def _sector(self, prepared: PreparedNeed) -> str:
+        """The deepest category in common, stated by both or else implied."""
+        weight, factor = prepared.weights.get("sector", 0.0), self._index.policy.implied_factor
+        stated, either = prepared.need.isic, prepared.need.isic + prepared.implied
+        return f"greatest({_case(stated, ('isic',), weight)}, {_case(either, ('isic', 'implied'), weight * factor)})"
+
+
+def _lines(codes: Sequence[str], rank: int) -> list[str]:
+    return sorted({line for code in codes for line in isic_line(code) if isic_rank(line) == rank})
+
+
+def _case(codes: Sequence[str], names: Sequence[str], weight: float) -> str:
+    cases = ""
+    for rank in (4, 3, 2, 1):
+        facets = [f"{name}:{line}" for name in names for line in _lines(codes, rank)]
+        worth = weight * criteria.DEPTH_VALUES[rank]
+        cases += f" when facets && '{_array(facets)}' then {worth}" if facets else ""
+    return f"case{cases} else 0 end" if cases else "0"
 
 
 def _worths(need: NeedFacts, weights: dict[str, float]) -> Iterator[tuple[list[str], float]]:

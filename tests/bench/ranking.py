@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from services.matching.engine.index import Index
     from services.matching.engine.model import NeedFacts
 
+Asked = TypeVar("Asked")
 K = 20
 WARM = 100
 FEW = 20
@@ -38,13 +39,13 @@ def resident_mb() -> float:
     return float("nan")
 
 
-def timed(sought: Sequence[NeedFacts], *sides: Callable[[NeedFacts], object]) -> list[list[float]]:
-    """Milliseconds of each side for each need, the sides taking turns."""
+def timed(asked: Sequence[Asked], *sides: Callable[[Asked], object]) -> list[list[float]]:
+    """Milliseconds of each side for each question, the sides taking turns."""
     found: list[list[float]] = [[] for _ in sides]
-    for need in sought:
+    for one in asked:
         for side, times in zip(sides, found, strict=True):
             start = time.perf_counter()
-            side(need)
+            side(one)
             times.append((time.perf_counter() - start) * 1000)
     return found
 
@@ -119,7 +120,10 @@ def main() -> None:
         return index.top(need, ON, K)
 
     timed(of_every_country(sought[0]) + sought[:WARM], engine)
-    others = () if given.alone else [(tantivy := TantivySide(index)), PostgresSide(index, tantivy)]
+    others: list[TantivySide | PostgresSide] = []
+    if not given.alone:
+        tantivy = TantivySide(index)
+        others = [tantivy, PostgresSide(index, tantivy)]
     print(f"{'milliseconds for one need':44}{'p50':>10}{'p99':>10}{'p50 ratio':>11}")
     for other, number in zip(others, (given.needs, FEW), strict=False):
         figures |= against(other, engine, sought[WARM:][:number], list(zip(sought, exact, strict=False))[:FEW])
