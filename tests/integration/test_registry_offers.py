@@ -333,6 +333,24 @@ async def test_an_end_heard_first_tells_of_the_beginning_too(
     assert (await world.read(f"/capabilities/{capability['id']}"))["engaged"] == 0
 
 
+async def test_a_fulfilled_need_is_not_engaged_again_by_an_earlier_partner_s_end_heard_late(
+    world: World, lidi: Member
+) -> None:
+    need, capability = await lidi.need(), await lidi.capability()
+    earlier, later = (match_of(need, capability, lidi) for _ in range(2))
+    news = [
+        later.event(MatchFormalised, "formalised"),
+        later.ended(ProjectCompleted, "completed"),
+        earlier.event(MatchFormalised, "formalised"),
+        earlier.ended(ProjectCancelled, "cancelled"),
+    ]
+    for event in news:
+        record = await world.service.foreign.send(event)
+        await handled(world, record.id)
+    await world.told(topics.NEEDS, need["id"], "NeedPosted", "NeedEngaged", "NeedFulfilled")
+    assert (await world.read(f"/needs/{need['id']}"))["status"] == "fulfilled"
+
+
 async def test_cancelled_for_good_withdraws_the_need(world: World, lidi: Member) -> None:
     need, capability = await lidi.need(), await lidi.capability()
     match = match_of(need, capability, lidi)
