@@ -98,8 +98,6 @@ class Relay:
                     log.exception("relay_failed")
                 self.database_fault.report(f"{type(error).__name__}: {error}"[:200])
                 await self._pause(1.0, stop)
-            finally:
-                self.leading.clear()
         await self._drop_producer()
 
     async def _lead(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
@@ -110,7 +108,10 @@ class Relay:
                 return
         self.database_fault.clear()
         self.leading.set()
-        await self._publish_until(connection, stop)
+        try:
+            await self._publish_until(connection, stop)
+        finally:
+            self.leading.clear()  # at once: somebody else may lead from now on
 
     async def _publish_until(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         idle, look_at = IDLE_SECONDS[0], 0.0
@@ -283,11 +284,12 @@ class Relay:
             await stop_bounded(producer)
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
-        """Waits for a wake, for `stop`, or for the time to pass."""
+        """Waits for a wake, for `stop`, or for the time to pass. One wake ends one pause: who paused looks again."""
         waits = [asyncio.ensure_future(self._woken.wait()), asyncio.ensure_future(stop.wait())]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._woken.clear()
             for wait in waits:
                 wait.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

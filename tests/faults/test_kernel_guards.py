@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter, defaultdict
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,29 @@ async def test_of_two_processes_one_relay_leads(parts: Parts) -> None:
         await eventually(lambda: heard(one, 10))
         assert one.running.relay.leading.is_set() != other.running.relay.leading.is_set()
         assert len(await on_kafka(parts, one)) == 10
+
+
+async def test_a_follower_that_is_woken_asks_once_a_second_all_the_same(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix) as one:
+        await eventually(one.running.relay.leading.is_set)
+        async with running_probe(parts, url=url, prefix=prefix, replica="b") as other:
+            asked: list[float] = []
+            pause = other.running.relay._pause
+
+            async def noted(seconds: float, stop: asyncio.Event) -> None:
+                asked.append(time.monotonic())
+                await pause(seconds, stop)
+
+            monkeypatch.setattr(other.running.relay, "_pause", noted)
+            await eventually(lambda: asked)
+            await make(other, "wakes the relay of its process")
+            await eventually(lambda: heard(one, 1))
+            await eventually(lambda: len(asked) >= 5)
+    # one of the four waits was cut short by the wake
+    assert asked[4] - asked[0] > 2.5
 
 
 async def test_sixteen_writers_of_one_key_draw_numbers_without_gaps(parts: Parts) -> None:
