@@ -11,7 +11,6 @@ import importlib
 import json
 import os
 import secrets
-import signal
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from services.home import ENVIRONMENT_FILE, environment_document, local_document
 from shared.local.children import supervise
 from shared.local.errors import LocalPartError
 from shared.local.parts import LocalParts
+from shared.ops.ending import stop_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,9 +88,7 @@ async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None
 
     Raises LocalPartError with one clear line when it cannot start.
     """
-    asked = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    asked = stop_event()
     system = Up(settings, say)
     life = asyncio.create_task(live(system, asked, with_demo=with_demo))
     signalled = asyncio.create_task(asked.wait())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import time
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ import uvicorn
 from shared.app import make_app
 from shared.health import metrics_app
 from shared.ops import failpoints
-from shared.ops.signals import ENDING
+from shared.ops.ending import stop_event
 from shared.service import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
-    from types import FrameType
 
     from shared.service import Service
     from shared.web.auth import KeySource
@@ -183,20 +181,6 @@ async def stop(all_loops: Sequence[Loops]) -> None:
     rest = [[name for name in loops.stops if name != "consumer"] for loops in all_loops]
     await asyncio.gather(*(loops.end(*names, deadline=deadline) for loops, names in zip(all_loops, rest, strict=True)))
     await asyncio.gather(*(loops.running.close() for loops in all_loops))
-
-
-def stop_event() -> asyncio.Event:
-    """Set at SIGTERM or SIGINT from now on; to be asked for before anything is started."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has closed: all has ended already
-            loop.call_soon_threadsafe(asked.set)
-
-    # not the loop's own handlers: it takes them away when it closes, and a second SIGTERM would spoil the end
-    for number in ENDING:
-        signal.signal(number, ask)
-    return asked
 
 
 async def serve(service: Service) -> None:
