@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 
 from services.matching import facts
 from services.matching.engine.facilitators import Facilitator, rank_facilitators
@@ -120,6 +121,13 @@ class Ranker:
         async with self._lock:
             return self.index.score(need, capability_id, on)
 
+    async def owners(self, capability_ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
+        """Capability -> its institution's id and country, of those that are held."""
+        async with self._lock:
+            held = {i: found for i in capability_ids if (found := self.index.capability(i)) is not None}
+            owners = {i: self.index.institution(found.institution_id) for i, found in held.items()}
+        return {i: (owner.id, owner.country) for i, owner in owners.items()}
+
     async def missed(
         self, need: NeedFacts, on: date, k: int, quiet: Collection[str] = ()
     ) -> list[tuple[Scored, list[str]]]:
@@ -144,6 +152,7 @@ class Ranker:
             some = capability_ids[start : start + LOOKED_UP_AT_ONCE]
             async with self._lock:
                 found = await asyncio.to_thread(self._look_up, takers, some) | found
+            await tx.session.execute(select(1))  # many look-ups take long, and a transaction is not to look idle
         return found
 
     def _look_up(self, takers: Takers, capability_ids: Sequence[str]) -> dict[str, str]:

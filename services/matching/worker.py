@@ -46,6 +46,7 @@ class Worker:
         self._compared = time.monotonic()
         self._flooded_since: float | None = None
         self._batch = MOST_CHANGES
+        self._led = False
         self.fault = Fault("engine")
         registry = running.metrics.registry
         self._failing = Gauge("bandung_engine_failing", "1 while the match engine cannot work", registry=registry)
@@ -69,12 +70,22 @@ class Worker:
 
     async def _turn(self, stop: asyncio.Event) -> None:
         """Works while there is work; followers only keep their index."""
+        await self._take_over()
         while self._running.relay.leading.is_set() and not stop.is_set():
             if not await self._absorb() and (self._flooded() or not await self._rank(stop)):
                 break
         if not self._running.relay.leading.is_set():
             self._ranker.forget_needs()
         await self._compare()
+
+    async def _take_over(self) -> None:
+        """Whoever begins to lead catches up first: what the one before took from the queue is in the rows alone."""
+        leading = self._running.relay.leading.is_set()
+        if leading and not self._led:
+            async with self._running.transactions.background() as tx:
+                await self._ranker.sync(tx)
+            self._ranker.forget_needs()
+        self._led = leading
 
     def _flooded(self) -> bool:
         """Whether so much news is still to come that rankings wait for it; they do not wait for ever."""
@@ -90,6 +101,8 @@ class Worker:
             async with self._running.transactions.background() as tx:
                 taken = await absorb(tx, self._ranker, self._batch)
                 frozen = None if taken else await self._ranker.freeze_statistics(tx)
+                if frozen is not None:
+                    await queue.push_live_needs(tx)  # what their best reach by the old statistics says nothing now
             if frozen is not None:
                 await self._ranker.use(frozen)
         except Exception as error:

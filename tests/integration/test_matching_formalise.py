@@ -86,6 +86,18 @@ async def test_a_need_that_wants_two_partners_goes_on_after_the_first(world: Wor
     assert {m["status"] for m in (await world.matches(party, need))["items"]} == {"formalised"}
 
 
+async def test_the_next_best_moves_up_when_a_need_for_two_has_its_first_partner(world: World) -> None:
+    party = await world.institution("LIDI", "ETH")
+    providers = {str(p.id): p for p in [await world.institution(f"Provider {n}", "IND") for n in range(11)]}
+    for provider in providers.values():
+        await world.capability(provider, capacity=1)
+    need = await world.need(party, partners_wanted=2)
+    first, *others = await world.proposed(party, need, 10)
+    await world.formalised(party, providers[first["provider"]["institution_id"]], first)
+    now_open = await world.proposed(party, need, 10)
+    assert {m["id"] for m in others} < {m["id"] for m in now_open}
+
+
 @pytest.mark.parametrize("side", ["beneficiary", "provider"])
 async def test_the_checks_hold_at_both_confirmations_in_their_order(world: World, side: str) -> None:
     party = await world.institution("LIDI", "ETH", status="registered")

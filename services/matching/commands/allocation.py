@@ -128,11 +128,10 @@ async def _figures(ranker: Ranker, found: Found, best: Allocation, tx: Tx) -> di
 
 async def _equity(ranker: Ranker, found: Found, edges: Sequence[Edge], tx: Tx) -> Any:  # noqa: ANN401
     providers: dict[str, list[tuple[str, str | None]]] = {need: [] for need in found.needs}
+    owners = await ranker.owners({edge.capability for edge in edges})
     for edge in edges:
-        capability = ranker.index.capability(edge.capability)
-        if capability is not None:
-            owner = ranker.index.institution(capability.institution_id)
-            providers[edge.need].append((owner.id, owner.country))
+        if edge.capability in owners:
+            providers[edge.need].append(owners[edge.capability])
     given = [Proposed(need, tuple(providers[need.id])) for need in found.needs.values()]
     return equity(given, ranker.world, tx.clock.today())
 

@@ -39,6 +39,8 @@ async def formalise(tx: Tx, caller: Caller, match_id: UUID, if_match: Preconditi
     await _engage(tx, match, need)
     if places + 1 >= need.partners_wanted:
         await _withdraw_others(tx, match)
+    else:
+        await queue.need_changed(tx, need.id)  # one of its best is taken, the next one moves up
     await queue.capabilities_changed(tx, [capability.id])
     return match
 
