@@ -20,6 +20,8 @@ from shared.ops.ids import new_id
 from shared.web.problems import answer, not_found, refuse, render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from shared.service import Running
@@ -32,6 +34,15 @@ SECURITY_HEADERS = {
     b"referrer-policy": b"no-referrer",
     b"content-security-policy": b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 }
+EXPOSED_HEADERS = (
+    "ETag",
+    "Location",
+    "Link",
+    "Retry-After",
+    "X-Request-Id",
+    "X-Correlation-Id",
+    "Idempotency-Replayed",
+)
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
 
 
@@ -50,38 +61,39 @@ def make_app(running: Running) -> FastAPI:
     app.state.documents = Documents(service)
     for router in service.routers:
         app.include_router(router.routes)
-    for path, endpoint in (
-        ("/livez", health.livez),
-        ("/readyz", health.readyz),
-        ("/version", health.version),
-    ):
+    for path, endpoint in _routes_for_operators(running).items():
         app.add_route(path, endpoint, include_in_schema=False)
-    if not running.settings.metrics_port:
-        app.add_route("/metrics", health.metrics, include_in_schema=False)
-    app.add_route("/docs", _docs, include_in_schema=False)
-    app.add_route("/openapi.json", _openapi, include_in_schema=False)
-    app.add_route("/asyncapi.json", _asyncapi, include_in_schema=False)
-    app.add_route("/schemas/{name}/{version}", _schema, include_in_schema=False)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(_Outermost, running=running)
-    if running.settings.cors_origins:
+    _allow_browsers(app, running.settings.cors_origins)
+    return app
+
+
+def _routes_for_operators(running: Running) -> dict[str, Callable[[Request], Any]]:
+    """Health, metrics unless these have a port of their own, and the contracts."""
+    routes: dict[str, Callable[[Request], Any]] = {
+        "/livez": health.livez,
+        "/readyz": health.readyz,
+        "/version": health.version,
+        "/docs": _docs,
+        "/openapi.json": _openapi,
+        "/asyncapi.json": _asyncapi,
+        "/schemas/{name}/{version}": _schema,
+    }
+    return routes if running.settings.metrics_port else routes | {"/metrics": health.metrics}
+
+
+def _allow_browsers(app: FastAPI, origins: Collection[str]) -> None:
+    """Pages of these origins may call, and read the headers that carry meaning."""
+    if origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(running.settings.cors_origins),
+            allow_origins=list(origins),
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=[
-                "ETag",
-                "Location",
-                "Link",
-                "Retry-After",
-                "X-Request-Id",
-                "X-Correlation-Id",
-                "Idempotency-Replayed",
-            ],
+            expose_headers=list(EXPOSED_HEADERS),
         )
-    return app
 
 
 def _telemetry(running: Running) -> TelemetryConfig:
