@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from shared.messaging.logs import find_logs
 from shared.ops.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable, Collection, Iterable
 
 ADMIN_SECONDS = 8.0
 STOP_SECONDS = 0.5
 PROBE_SECONDS = 2.0
+KNOWN_EVERY_SECONDS = 0.02
 _DAY_MS = 24 * 3600 * 1000
 _TOPIC_EXISTS = 36
 _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 0, -1)  # size, ApiVersions, version 0, correlation, no client id
@@ -141,11 +143,28 @@ async def admin(bootstrap: str) -> Any:  # noqa: ANN401
 
 
 async def ensure_topics(bootstrap: str, topics: Iterable[Topic], *, prefix: str, replication: int) -> dict[str, str]:
-    """Creates what is missing; returns topic -> `created` or `present`; raises KafkaError with the broker's words."""
+    """Creates what is missing; returns topic -> `created` or `present`, once all are known to a broker.
+
+    Raises KafkaError with the broker's words, or TimeoutError.
+    """
     wanted = [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.config()) for t in topics]
     async with admin(bootstrap) as client:
         response = await client.create_topics(wanted, timeout_ms=int(ADMIN_SECONDS * 1000))
-    return _outcome(response.topic_errors)
+        outcome = _outcome(response.topic_errors)
+        async with asyncio.timeout(ADMIN_SECONDS):
+            await _known(client, outcome)
+    return outcome
+
+
+async def _known(client: AIOKafkaAdminClient, topics: Collection[str]) -> None:
+    """A broker says that it made a topic, and says for some milliseconds more that it has none of that name."""
+    while topics:
+        try:
+            await find_logs(client._client, topics)  # noqa: SLF001 (the version is pinned)
+        except UnknownTopicOrPartitionError:
+            await asyncio.sleep(KNOWN_EVERY_SECONDS)
+        else:
+            return
 
 
 def _outcome(errors: Iterable[tuple[Any, ...]]) -> dict[str, str]:
