@@ -35,6 +35,7 @@ POLL_MS = 1_000
 POLL_SECONDS = 30.0
 COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
+COMMIT_AGAIN_SECONDS = 5.0
 DEAD_LETTER_STREAK = 20
 WATCHDOG_SECONDS = 60.0
 LOOK_SECONDS = 5.0
@@ -280,12 +281,20 @@ class Consumer:
         self.lag_gauge.set(self.lag)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        """Tells Kafka for the sake of lag tools only; the truth is in the database."""
+        """Tells Kafka for the sake of lag tools only; the truth is in the database, so that it may fail.
+
+        It does while the group shares out its partitions, for as long as another member takes to join.
+        """
         now = asyncio.get_running_loop().time()
         offsets = {tp: offset for tp, offset in self._offsets.items() if tp in consumer.assignment()}
         if not offsets or offsets == self._committed or now - self._committed_at < COMMIT_EVERY_SECONDS:
             return
         self._committed_at = now
-        async with asyncio.timeout(COMMIT_SECONDS):
-            await consumer.commit(offsets)
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await consumer.commit(offsets)
+        except (KafkaError, TimeoutError) as error:
+            log.debug("not_committed", error=f"{type(error).__name__}: {error}")
+            self._committed_at = now + COMMIT_AGAIN_SECONDS
+            return
         self._committed = offsets

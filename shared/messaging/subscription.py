@@ -41,7 +41,7 @@ async def started(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=45_000,
-        heartbeat_interval_ms=10_000,
+        heartbeat_interval_ms=3_000,  # also how late the others hear that somebody joins
         max_poll_interval_ms=MOST_POLL_MS,
         metadata_max_age_ms=30_000,
         fetch_max_wait_ms=5_000,  # an idle broker is asked every five seconds; new records come at once
