@@ -36,8 +36,7 @@ run: $(VENV)/.run ## Start the whole system with the demo; Ctrl-C ends it
 	@exec $(BIN)/bandung up
 
 test: $(VENV)/.dev ## Run all tests on real PostgreSQL and Kafka
-	@# more processes than cores: many tests wait
-	$(PYTEST) -n 3 --dist loadfile
+	$(PYTEST) -n 2 --dist loadfile
 
 test-faults: $(VENV)/.dev ## Every fault, also the long ones; prints the table of faults (some 20 minutes)
 	$(PYTEST) tests/faults -n 2 --dist loadfile -m "not compose"
