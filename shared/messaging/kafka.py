@@ -158,7 +158,7 @@ async def ensure_topics(bootstrap: str, topics: Iterable[Topic], *, prefix: str,
 
 async def _known(client: AIOKafkaAdminClient, topics: Collection[str]) -> None:
     """A broker says that it made a topic, and says for some milliseconds more that it has none of that name."""
-    while topics:
+    while True:
         try:
             await find_logs(client._client, topics)  # noqa: SLF001 (the version is pinned)
         except UnknownTopicOrPartitionError:

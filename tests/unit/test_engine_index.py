@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.matching.engine import search as search_module
@@ -21,22 +21,20 @@ from tests.unit.test_engine_story import (
     CAPABILITIES,
     CHROME,
     CLRI,
+    FLOWS,
     INSTITUTIONS,
     LIDI,
     NEEDS,
     ON,
+    SLOW,
     TWINNING,
     capability,
     need,
     provider,
 )
 
-FLOWS = Flows(exports={"IND": {"41": 0.5, "09": 0.5}, "ETH": {"09": 1.0}}, imports={"ETH": {"41": 1.0}})
 FACTS = st.lists(st.one_of(CAPABILITIES, INSTITUTIONS), max_size=40)
 Facts = Sequence[CapabilityFacts | InstitutionFacts]
-SLOW = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 
 
 def _index(facts: Iterable[CapabilityFacts | InstitutionFacts], flows: Flows | None = None) -> Index:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from services.matching.engine.model import (
@@ -13,6 +14,7 @@ from services.matching.engine.model import (
     NeedFacts,
     Serves,
 )
+from services.matching.engine.world import Flows
 
 ON = date(2026, 11, 24)
 
@@ -149,4 +151,9 @@ NEEDS = st.builds(
     languages=_some(("en", "fr", "pt")),
     urgency=st.sampled_from(("low", "medium", "high", "critical")),
     domestic_welcome=st.booleans(),
+)
+
+FLOWS = Flows(exports={"IND": {"41": 0.5, "09": 0.5}, "ETH": {"09": 1.0}}, imports={"ETH": {"41": 1.0}})
+SLOW = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

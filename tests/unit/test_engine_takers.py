@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.matching.engine import seekers as seekers_module
@@ -14,27 +14,25 @@ from services.matching.engine.policy import POLICY_1
 from services.matching.engine.score import Scorer
 from services.matching.engine.seekers import Seekers
 from services.matching.engine.takers import Takers
-from services.matching.engine.world import Flows, ReferenceWorld
+from services.matching.engine.world import ReferenceWorld
 from tests.unit.test_engine_story import (
     CAPABILITIES,
     CHROME,
     CLRI,
+    FLOWS,
     INSTITUTIONS,
     LIDI,
     NEEDS,
     ON,
+    SLOW,
     TWINNING,
     capability,
     need,
     provider,
 )
 
-FLOWS = Flows(exports={"IND": {"41": 0.5, "09": 0.5}, "ETH": {"09": 1.0}}, imports={"ETH": {"41": 1.0}})
 FACTS = st.lists(st.one_of(CAPABILITIES, INSTITUTIONS), max_size=20)
 SOUGHT = st.lists(NEEDS, max_size=8)
-SLOW = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 
 
 def _index(facts: Sequence[CapabilityFacts | InstitutionFacts]) -> Index:
