@@ -47,10 +47,11 @@ soak: $(VENV)/.dev ## Half an hour of load with a fault every 20 s; writes tests
 test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 	$(PYTEST) tests/unit
 
-bench: $(VENV)/.dev ## Speed of rankings and rounds against others, in one run (minutes)
+bench: $(VENV)/.dev ## Speed of rankings, rounds and starts against others, in one run (minutes)
 	$(BIN)/python -m tests.bench.ranking
 	$(BIN)/python -m tests.bench.taking
 	$(BIN)/python -m tests.bench.rounds
+	$(BIN)/python -m tests.bench.starting
 
 bench-quality: $(VENV)/.dev ## How well the engine ranks: nDCG, slices, what each criterion brings
 	$(BIN)/python -m tests.bench.quality

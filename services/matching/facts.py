@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from services.matching.engine import model
 from services.matching.store import capabilities, institutions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date
+    from uuid import UUID
 
     from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow, ProjectRow
     from shared.messaging.transaction import Tx
@@ -64,7 +65,7 @@ def capability_facts(row: CapabilityRow, engaged: int) -> model.CapabilityFacts:
     )
 
 
-def standing(row: InstitutionRow) -> model.InstitutionFacts:
+def standing(row: Any) -> model.InstitutionFacts:  # noqa: ANN401 (an InstitutionRow, or these columns of it)
     """An institution without its record: enough for the hard rules."""
     return model.InstitutionFacts(
         id=str(row.id), country=row.country, type=row.type, status=row.status, languages=tuple(row.languages)
@@ -78,24 +79,46 @@ async def load_capabilities(tx: Tx, rows: Iterable[CapabilityRow]) -> list[model
     return [capability_facts(row, engaged.get(row.id, 0)) for row in listed]
 
 
-async def load_institutions(tx: Tx, rows: Iterable[InstitutionRow]) -> list[model.InstitutionFacts]:
-    """The rows with their records, in five statements whatever their number."""
-    listed = list(rows)
-    ids = [row.id for row in listed]
-    projects = await institutions.completed(tx, ids)
-    practices, replications = await institutions.practices(tx, ids), await institutions.replications(tx, ids)
-    answers = await institutions.answers(tx, ids)
-    return [
-        replace(
-            standing(row),
-            completed=tuple(_completed(project) for project in projects.get(row.id, ())),
-            practices=practices.get(row.id, 0),
-            replications=replications.get(row.id, 0),
-            answered_in_time=answers.get(row.id, (0, 0))[0],
-            answerable=answers.get(row.id, (0, 0))[1],
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What institutions have done: completed projects, practices, their replications, answers."""
+
+    projects: Mapping[UUID, Sequence[ProjectRow]]
+    practices: Mapping[UUID, int]
+    replications: Mapping[UUID, int]
+    answers: Mapping[UUID, tuple[int, int]]
+
+    @classmethod
+    async def of(cls, tx: Tx, ids: Collection[UUID] | None) -> Records:
+        """Those of some institutions, or of all, in four statements whatever their number."""
+        return cls(
+            await institutions.completed(tx, ids),
+            await institutions.practices(tx, ids),
+            await institutions.replications(tx, ids),
+            await institutions.answers(tx, ids),
         )
-        for row in listed
-    ]
+
+    def institution(self, row: Any) -> model.InstitutionFacts:  # noqa: ANN401 (as for `standing`)
+        """A row with its record."""
+        known = standing(row)
+        if not any(row.id in some for some in (self.projects, self.practices, self.replications, self.answers)):
+            return known
+        in_time, answerable = self.answers.get(row.id, (0, 0))
+        return replace(
+            known,
+            completed=tuple(_completed(project) for project in self.projects.get(row.id, ())),
+            practices=self.practices.get(row.id, 0),
+            replications=self.replications.get(row.id, 0),
+            answered_in_time=in_time,
+            answerable=answerable,
+        )
+
+
+async def load_institutions(tx: Tx, rows: Iterable[InstitutionRow]) -> list[model.InstitutionFacts]:
+    """The rows with their records."""
+    listed = list(rows)
+    records = await Records.of(tx, [row.id for row in listed])
+    return [records.institution(row) for row in listed]
 
 
 def _completed(row: ProjectRow) -> model.CompletedProject:

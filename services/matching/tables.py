@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Float, Identity, Index, MetaData, Text, Uuid, text
+from sqlalchemy import BigInteger, Column, Float, Identity, Index, LargeBinary, MetaData, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -323,6 +323,30 @@ class WorkRow(Base, table=True):
 
 _work = _columns(WorkRow)
 Index("work_subject", _work.kind, _work.subject)
+
+
+class WordRow(Base, table=True):
+    """A facet or a term by number, for readings; only ever added (`engine.readings`)."""
+
+    __tablename__ = "word"
+    number: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    kind: int
+    word: str = columns.text()
+
+
+Index("word_known", _columns(WordRow).kind, _columns(WordRow).word, unique=True)
+
+
+class ReadingRow(Base, table=True):
+    """What a version of a capability says, by one edition of the engine: spares a start the work, and may be lost."""
+
+    __tablename__ = "reading"
+    capability_id: UUID = columns.key()
+    version: int
+    edition: str = columns.text()
+    head: bytes = Field(sa_type=LargeBinary)
+    facets: bytes = Field(sa_type=LargeBinary)
+    terms: bytes = Field(sa_type=LargeBinary)
 
 
 class ChoreRow(Base, table=True):

@@ -12,6 +12,7 @@ from prometheus_client import Gauge, Histogram
 from services.matching.bell import BELL, wait
 from services.matching.commands.reconcile import reconcile
 from services.matching.commands.supply import absorb
+from services.matching.loading import Keeper
 from services.matching.store import queue
 from shared.data.database import is_passing
 from shared.ops.faults import Fault
@@ -47,6 +48,7 @@ class Worker:
         self._flooded_since: float | None = None
         self._batch = MOST_CHANGES
         self._led = False
+        self._keeper = Keeper(ranker)
         self.fault = Fault("engine")
         registry = running.metrics.registry
         self._failing = Gauge("bandung_engine_failing", "1 while the match engine cannot work", registry=registry)
@@ -72,7 +74,9 @@ class Worker:
         """Works while there is work; followers only keep their index."""
         await self._take_over()
         while self._running.relay.leading.is_set() and not stop.is_set():
-            if not await self._absorb() and (self._flooded() or not await self._rank(stop)):
+            if await self._absorb():
+                continue
+            if self._flooded() or not (await self._rank(stop) or await self._keep()):
                 break
         if not self._running.relay.leading.is_set():
             self._ranker.forget_needs()
@@ -139,6 +143,20 @@ class Worker:
                 raise
             log.exception("need_not_ranked", need=str(need_id))
             self._set_aside[need_id] = time.monotonic() + RETRY_SECONDS
+
+    async def _keep(self) -> bool:
+        """When nothing waits, stores what capabilities say for the next start; whether anything was done."""
+        if not self._keeper.due:
+            return False
+        try:
+            async with self._running.transactions.background() as tx:
+                await self._keeper.step(tx)
+        except Exception as error:
+            self._keeper.rest()  # only the next start suffers
+            if is_passing(error):
+                raise
+            log.exception("readings_not_kept")
+        return True
 
     async def _compare(self) -> None:
         """Once a minute, and only when no change waits, makes sure that the index is what the rows say."""

@@ -163,6 +163,8 @@ class Numbered(Generic[Value]):
 
 ID_TYPE = np.dtype("S36")
 """Ids are ASCII of at most 36 characters, so that their order as bytes is their order as text."""
+MANY_ROWS = 4096
+"""So many ids at once are sorted in rather than kept in a dictionary."""
 
 
 class Ids:
@@ -173,11 +175,19 @@ class Ids:
     def __init__(self, ids: NDArray[np.bytes_] | None = None) -> None:
         """Start empty, or with these."""
         self.column = Column(ID_TYPE, ids)
-        self._recent: dict[str, int] = {}
+        self._sort()
+
+    def _sort(self) -> None:
         held = self.column.values
+        self._recent: dict[str, int] = {}
         ordered = bool(np.all(held[:-1] <= held[1:])) if len(held) else True
         self._order: Slots | None = None if ordered else np.argsort(held, kind="stable").astype(np.int64)
         self._sorted = len(held)
+
+    def _last(self, wanted: Any) -> Any:  # noqa: ANN401 (one id, or an array of them)
+        """Places, in the order of the ids, where the last row with each id stands if there is one."""
+        held = self.column.values[: self._sorted]
+        return np.maximum(np.searchsorted(held, wanted, side="right", sorter=self._order) - 1, 0)
 
     def append(self, key: str) -> int:
         """Add a row; gives it. The id stands for this row from now on."""
@@ -187,10 +197,13 @@ class Ids:
         return row
 
     def extend(self, keys: NDArray[np.bytes_]) -> None:
-        """Add rows whose ids are new."""
+        """Add rows; from now on their ids stand for them."""
         first = len(self.column)
         self.column.extend(keys)
-        self._recent |= {key.decode(): first + place for place, key in enumerate(keys)}
+        if len(keys) < MANY_ROWS:
+            self._recent |= {key.decode(): first + place for place, key in enumerate(keys)}
+        else:
+            self._sort()
 
     def row(self, key: str) -> int | None:
         """The last row with this id, None when there is none."""
@@ -199,9 +212,7 @@ class Ids:
         if not self._sorted:
             return None
         wanted = np.bytes_(key.encode())
-        place = int(np.searchsorted(self.column.values[: self._sorted], wanted, sorter=self._order))
-        if place == self._sorted:
-            return None
+        place = int(self._last(wanted))
         row = place if self._order is None else int(self._order[place])
         return row if self.column.values[row] == wanted else None
 
@@ -210,7 +221,7 @@ class Ids:
         held = self.column.values[: self._sorted]
         found = np.full(len(keys), -1, dtype=np.int64)
         if self._sorted:
-            places = np.minimum(np.searchsorted(held, keys, sorter=self._order), self._sorted - 1)
+            places = self._last(keys)
             at = places if self._order is None else self._order[places]
             found = np.where(held[at] == keys, at, -1)
         if self._recent:

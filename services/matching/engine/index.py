@@ -5,7 +5,7 @@ Ranking: a `search` over columns and postings finds the rows that can be among t
 these get an exact, explained score. The result equals scoring every pair one by one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
@@ -56,6 +56,10 @@ class Index:
     def put_institution(self, facts: InstitutionFacts) -> None:
         """Insert or replace an institution: standing, country, record."""
         self.store.put_institution(facts)
+
+    def add_institutions(self, some: Sequence[InstitutionFacts]) -> None:
+        """Insert many that are not held."""
+        self.store.providers.extend(some)
 
     def put_capability(self, facts: CapabilityFacts) -> None:
         """Insert or replace a capability, published or not."""

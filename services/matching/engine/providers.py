@@ -1,9 +1,11 @@
 """Institutions as columns: standing, home, languages and record, one row each, changed in place."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from services.matching.engine.columns import Bools, Column, Ids, Numbered, Slots
+from services.matching.engine.columns import ID_TYPE, Bools, Column, Ids, Numbered, Slots
 from services.matching.engine.eligibility import facilitating_only
 from services.matching.engine.model import VERIFIED, CompletedProject, InstitutionFacts, unknown_institution
 
@@ -56,29 +58,49 @@ class Providers:
 
     def put(self, facts: InstitutionFacts) -> int:
         """Insert or replace an institution; gives its row."""
-        self.revision += 1
         row = self.ids.row(facts.id)
         if row is None:
-            row = self.ids.append(facts.id)
-            for column in self._columns():
-                column.append(0)
-        self._fill(row, facts)
-        self._changed.set(row, self.revision)
+            self.extend([facts])
+            return len(self) - 1
+        self.revision += 1
+        for column, value in zip(self._columns(), self._members(facts), strict=True):
+            column.set(row, value)
+        self._remember(row, facts)
         return row
 
-    def _fill(self, row: int, facts: InstitutionFacts) -> None:
-        self.home.set(row, self.countries.number(facts.country))
-        self.standing.set(row, self.standings.number((facts.type, facts.status)))
-        self.spoken.set(row, self.languages.number(facts.languages))
-        self.proposable.set(row, facts.status == VERIFIED and not facilitating_only(facts))
-        counts = (facts.practices, facts.replications, facts.answered_in_time, facts.answerable)
-        for column, count in zip(self._counts.values(), counts, strict=True):
-            column.set(row, count)
+    def extend(self, some: Sequence[InstitutionFacts]) -> None:
+        """Insert many that are not known yet."""
+        if not some:
+            return
+        self.revision += 1
+        first = len(self)
+        self.ids.extend(np.array([facts.id.encode() for facts in some], dtype=ID_TYPE))
+        for column, values in zip(self._columns(), zip(*map(self._members, some), strict=True), strict=True):
+            column.extend(values)
+        for row, facts in enumerate(some, first):
+            self._remember(row, facts)
+
+    def _members(self, facts: InstitutionFacts) -> tuple[int, ...]:
+        """A row, in the order of `_columns`."""
+        worked = {number for project in facts.completed for number in self.countries.numbers(project.countries)}
+        home = self.countries.number(facts.country)
+        return (
+            home,
+            self.standings.number((facts.type, facts.status)),
+            self.languages.number(facts.languages),
+            self.backgrounds.number((home, tuple(sorted(worked)))),
+            facts.status == VERIFIED and not facilitating_only(facts),
+            self.revision,
+            facts.practices,
+            facts.replications,
+            facts.answered_in_time,
+            facts.answerable,
+        )
+
+    def _remember(self, row: int, facts: InstitutionFacts) -> None:
         self._completed.pop(row, None)
         if facts.completed:
             self._completed[row] = facts.completed
-        worked = {number for project in facts.completed for number in self.countries.numbers(project.countries)}
-        self.background.set(row, self.backgrounds.number((int(self.home.values[row]), tuple(sorted(worked)))))
 
     def facts(self, row: int) -> InstitutionFacts:
         """What is known of the institution of a row."""

@@ -112,10 +112,7 @@ class Rows:
 
     def extend(self, block: Block) -> None:
         """Add many rows; from now on their ids stand for them."""
-        if len(self):
-            self.ids.extend(block.header["id"])
-        else:
-            self.ids = Ids(np.ascontiguousarray(block.header["id"]))
+        self.ids.extend(block.header["id"])
         for name, column in self.columns.items():
             column.extend(block.header[name])
         self.facets.extend(block.facets, block.facet_counts)

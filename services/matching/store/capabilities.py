@@ -42,13 +42,12 @@ async def versions_after(tx: Tx, last: UUID, limit: int) -> Sequence[Any]:
     return (await tx.session.execute(rows.order_by(col(CapabilityRow.id)).limit(limit))).all()
 
 
-async def engaged(tx: Tx, ids: Collection[UUID]) -> dict[UUID, int]:
-    """How many places of each are taken."""
-    rows = (
-        select(col(EngagementRow.capability_id), func.count())
-        .where(col(EngagementRow.capability_id).in_(ids), col(EngagementRow.state) == "active")
-        .group_by(col(EngagementRow.capability_id))
-    )
+async def engaged(tx: Tx, ids: Collection[UUID] | None) -> dict[UUID, int]:
+    """How many places of each are taken; of all of which some are, when there are no ids."""
+    rows = select(col(EngagementRow.capability_id), func.count()).where(col(EngagementRow.state) == "active")
+    if ids is not None:
+        rows = rows.where(col(EngagementRow.capability_id).in_(ids))
+    rows = rows.group_by(col(EngagementRow.capability_id))
     return {row[0]: row[1] for row in await tx.session.execute(rows)}
 
 

@@ -14,6 +14,8 @@ from services.matching.tables import CapabilityRow, InstitutionRow, MatchRow, Pr
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sqlalchemy import ColumnElement
+
     from shared.messaging.transaction import Tx
 
 Counts = dict[UUID, Any]
@@ -36,6 +38,13 @@ async def versions_after(tx: Tx, last: UUID, limit: int) -> Sequence[Any]:
     return (await tx.session.execute(rows.order_by(col(InstitutionRow.id)).limit(limit))).all()
 
 
+async def after(tx: Tx, last: UUID, limit: int) -> Sequence[Any]:
+    """(id, version, country, type, status, languages) of the next ones in id order."""
+    of = InstitutionRow
+    rows = select(col(of.id), col(of.version), col(of.country), col(of.type), col(of.status), col(of.languages))
+    return (await tx.session.execute(rows.where(col(of.id) > last).order_by(col(of.id)).limit(limit))).all()
+
+
 async def capability_ids(tx: Tx, institution_id: UUID) -> list[UUID]:
     """Its published capabilities."""
     rows = select(col(CapabilityRow.id)).where(
@@ -44,13 +53,10 @@ async def capability_ids(tx: Tx, institution_id: UUID) -> list[UUID]:
     return list((await tx.session.scalars(rows)).all())
 
 
-async def completed(tx: Tx, ids: Collection[UUID]) -> dict[UUID, list[ProjectRow]]:
-    """Completed projects by pivotal partner."""
-    rows = (
-        select(ProjectRow)
-        .where(col(ProjectRow.status) == "completed", overlaps(col(ProjectRow.pivotal_ids), ids))
-        .order_by(col(ProjectRow.id))
-    )
+async def completed(tx: Tx, ids: Collection[UUID] | None) -> dict[UUID, list[ProjectRow]]:
+    """Completed projects by pivotal partner; of all when there are no ids."""
+    rows = select(ProjectRow).where(col(ProjectRow.status) == "completed", *_of(col(ProjectRow.pivotal_ids), ids))
+    rows = rows.order_by(col(ProjectRow.id))
     found: dict[UUID, list[ProjectRow]] = {}
     for row in (await tx.session.scalars(rows)).all():
         for institution_id in row.pivotal_ids:
@@ -58,31 +64,33 @@ async def completed(tx: Tx, ids: Collection[UUID]) -> dict[UUID, list[ProjectRow
     return found
 
 
-async def practices(tx: Tx, ids: Collection[UUID]) -> Counts:
+async def practices(tx: Tx, ids: Collection[UUID] | None) -> Counts:
     """How many practices its projects gave."""
     return await _shares(tx, PracticeRow, ids)
 
 
-async def replications(tx: Tx, ids: Collection[UUID]) -> Counts:
+async def replications(tx: Tx, ids: Collection[UUID] | None) -> Counts:
     """How often those were replicated."""
     return await _shares(tx, ReplicationRow, ids)
 
 
-async def _shares(tx: Tx, row: type[PracticeRow | ReplicationRow], ids: Collection[UUID]) -> Counts:
+async def _shares(tx: Tx, row: type[PracticeRow | ReplicationRow], ids: Collection[UUID] | None) -> Counts:
     partner = func.unnest(col(row.partner_ids)).label("partner")
-    partners = select(partner).where(overlaps(col(row.partner_ids), ids)).subquery()
+    partners = select(partner).where(*_of(col(row.partner_ids), ids)).subquery()
     counted = select(partners.c.partner, func.count()).group_by(partners.c.partner)
     return {row[0]: row[1] for row in await tx.session.execute(counted)}
 
 
-async def answers(tx: Tx, ids: Collection[UUID]) -> dict[UUID, tuple[int, int]]:
+def _of(partners: Any, ids: Collection[UUID] | None) -> list[ColumnElement[bool]]:  # noqa: ANN401 (an array column)
+    return [] if ids is None else [overlaps(partners, ids)]
+
+
+async def answers(tx: Tx, ids: Collection[UUID] | None) -> dict[UUID, tuple[int, int]]:
     """Per provider: proposals answered in time, and all it had to answer (answered, or expired unanswered)."""
     answered = col(MatchRow.provider_answer).is_not(None)
     in_time = func.count().filter(answered)
     total = func.count().filter(answered | (col(MatchRow.status) == "expired"))
-    rows = (
-        select(col(MatchRow.provider_id), in_time, total)
-        .where(col(MatchRow.provider_id).in_(ids))
-        .group_by(col(MatchRow.provider_id))
-    )
+    rows = select(col(MatchRow.provider_id), in_time, total).group_by(col(MatchRow.provider_id))
+    if ids is not None:
+        rows = rows.where(col(MatchRow.provider_id).in_(ids))
     return {row[0]: (row[1], row[2]) for row in await tx.session.execute(rows)}
