@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.matching.bell import BELL, wait
-from services.matching.commands import allocation
+from services.matching.commands import allocation, market
 from services.matching.domain.rounds import APPROVED, COMPUTING
 from services.matching.store import rounds
 from shared.data.database import is_passing
@@ -61,7 +61,7 @@ class Allocator:
     async def _work_out(self, round_id: UUID) -> None:
         """No transaction is open while the solver works."""
         async with self._running.transactions.background() as tx:
-            found = await allocation.look(tx, self._ranker)
+            found = await market.look(tx, self._ranker)
         best = await allocation.work_out(found)
         async with self._running.transactions.background() as tx:
             await allocation.keep(tx, self._ranker, round_id, found, best)

@@ -223,15 +223,16 @@ class Ranker:
         return bool(changed)
 
     async def _take_capabilities(self, tx: Tx, rows: Iterable[CapabilityRow]) -> bool:
-        """The published ones into the index, the others out of it.
+        """The published ones into the index, the others out of it; nobody waits while what they say is worked out.
 
-        What they say is worked out in a thread; the index changes in the loop only, where others read it too.
+        The worker alone changes the index, so nothing in it is newer when that is done.
         """
         known = await facts.load_capabilities(tx, rows)
         async with self._lock:
             changed = [capability for capability in known if self._differs(capability)]
             new = [capability for capability in changed if not self._set(capability)]
-            said = await asyncio.to_thread(_contents_of, new, self.index.scorer.lexicon)
+        said = await asyncio.to_thread(_contents_of, new, self.index.scorer.lexicon)
+        async with self._lock:
             self.index.put_contents(zip(new, said, strict=True))
         return bool(changed)
 

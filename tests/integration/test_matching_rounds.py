@@ -118,6 +118,32 @@ async def test_what_changed_since_the_round_is_not_matched(world: World) -> None
     assert len(await world.proposed(early, first)) == 1
 
 
+async def test_a_provider_keeps_a_share_of_all_its_places_for_ldcs(world: World) -> None:
+    reserve = (await call(world, "POST", "/policies", {"ldc_reserve": 0.5})).json()
+    kenyan, clri = await world.institution("Kenyan", "KEN"), await world.institution("CLRI", "IND")
+    for _ in range(4):
+        await world.capability(clri, capacity=1)
+    wanted = [await world.need(kenyan) for _ in range(3)]
+    for need in wanted:
+        await world.proposed(kenyan, need, 4)
+
+    async def given() -> int:
+        made = (await call(world, "POST", "/rounds", {})).json()
+        pairs: int = (await in_status(world, made, "proposed"))["figures"]["pairs"]
+        return pairs
+
+    assert await given() == 3
+    assert (await call(world, "POST", f"/policies/{reserve['id']}/activate", **{"If-Match": "*"})).status_code == 200
+    ranker = world.service.running.state["ranker"]
+    await eventually(lambda: ranker.policy.ldc_reserve == 0.5)
+    assert await given() == 2, "half of four places"
+    await world.formalised(kenyan, clri, (await world.proposed(kenyan, wanted[0], 4))[0])
+    assert await given() == 1, "one of the two is taken by a need of the same country"
+    lidi = await world.institution("LIDI", "ETH")
+    await world.proposed(lidi, await world.need(lidi), 3)
+    assert await given() == 2, "an LDC may take what is reserved"
+
+
 async def test_only_an_operator_opens_and_decides_and_a_discarded_round_stays_so(world: World) -> None:
     lidi = await world.institution("LIDI", "ETH")
     client = world.service.client

@@ -13,8 +13,7 @@ from services.matching.commands.proposing import Basis, propose
 from services.matching.commands.rounds import move
 from services.matching.domain import rounds as rules
 from services.matching.engine import eligibility
-from services.matching.engine.priority import priority
-from services.matching.engine.rounds import Allocation, Edge, Market, Seeker, allocate, first_come
+from services.matching.engine.rounds import Allocation, Edge, allocate, first_come
 from services.matching.engine.simulation import Proposed, equity
 from services.matching.store import capabilities, institutions, matches, needs, rounds
 from services.matching.tables import RoundPairRow, RoundRow
@@ -24,13 +23,11 @@ from shared.messaging.envelope import SYSTEM_BY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from services.matching.commands.market import Found
     from services.matching.engine.model import NeedFacts
     from services.matching.ranking import Ranker
     from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow
     from shared.messaging.transaction import Tx
-
-CANDIDATES = 20
-"""Capabilities looked at per need: places beyond these hardly ever make a round better."""
 
 
 async def work_out(found: Found) -> Allocation:
@@ -50,47 +47,6 @@ async def keep(tx: Tx, ranker: Ranker, round_id: UUID, found: Found, best: Alloc
     row.figures = await _figures(ranker, found, best, tx)
     row.policy_version, row.as_of = ranker.policy.version, tx.clock.today()
     move(row, rules.PROPOSED, tx)
-
-
-class Found:
-    """The market of a round, and the facts of its needs."""
-
-    def __init__(self, market: Market, sought: dict[str, NeedFacts]) -> None:
-        self.market, self.needs = market, sought
-
-    def ranks(self) -> list[tuple[int, Edge]]:
-        """Every edge with its place among the candidates of its need."""
-        places: dict[str, int] = {}
-        ranked = []
-        for edge in self.market.edges:
-            places[edge.need] = places.get(edge.need, 0) + 1
-            ranked.append((places[edge.need], edge))
-        return ranked
-
-
-async def look(tx: Tx, ranker: Ranker) -> Found:
-    """All open needs that want partners, their best candidates, and the places that are free."""
-    today, seekers, edges, sought = tx.clock.today(), [], [], {}
-    last = UUID(int=0)
-    while rows := await needs.seeking(tx, last, today):
-        last = rows[-1][0].id
-        quiet = await needs.quiet_of(tx, [row.id for row, _ in rows], tx.now - timedelta(days=ranker.policy.quiet_days))
-        for row, found in rows:
-            need = sought[str(row.id)] = facts.need_facts(row)
-            ldc = "ldc" in ranker.world.groups(need.country, today)
-            seekers.append(Seeker(need.id, row.partners_wanted - found, ldc))
-            silent = [str(capability_id) for capability_id in quiet.get(row.id, ())]
-            best = await ranker.top(need, today, CANDIDATES, silent)
-            weight = priority(need, today, ranker.policy, ranker.world)
-            edges += [Edge(need.id, capability_id, score, weight) for capability_id, score in best]
-    free = await _free(tx, {UUID(edge.capability) for edge in edges})
-    offered = [edge for edge in edges if free.get(edge.capability, 0) > 0]
-    return Found(Market(seekers, free, offered, ranker.policy.ldc_reserve), sought)
-
-
-async def _free(tx: Tx, ids: set[UUID]) -> dict[str, int]:
-    offered, taken = await capabilities.some(tx, ids), await capabilities.engaged(tx, ids)
-    return {str(i): row.capacity - taken.get(i, 0) for i, row in offered.items() if row.status == "published"}
 
 
 async def _pair(tx: Tx, ranker: Ranker, round_id: UUID, need: NeedFacts, ranked: tuple[Edge, int]) -> RoundPairRow:

@@ -40,7 +40,7 @@ class Policy:
     ISIC codes that only the words imply count `implied_factor`.
     Records: a project weighs half after `half_life_days`, an unrated one counts `unrated`; shares
     are shrunk towards `prior` with the weight of `prior_weight` observations.
-    Rounds: `ldc_reserve` is the share of free places that only needs of LDCs may take.
+    Rounds: `ldc_reserve` is the share of every provider's places that only needs of LDCs may take.
     """
 
     version: int

@@ -1,20 +1,27 @@
 """Allocation of free places to needs in one round: the assignment with the largest sum of score x priority.
 
 At most one place of a capability for one need, at most as many partners as a need wants, at most the free
-places of a capability, and of these a reserved share for needs of LDCs only. The rules of one side are
-nested, so this is a network flow: the vertices of its linear relaxation are whole numbers, and HiGHS's
-optimum is the best allocation that there is, equal to the bound of the relaxation.
+places of a capability, and at most those of a provider's places that are not reserved for needs of LDCs.
+Without a reserve this is a network flow: the linear relaxation has whole vertices, and its optimum is the
+best allocation that there is. The reserve goes across the capabilities of a provider, so that a vertex may be
+broken in places; these are solved over whole numbers, at once with all others if they are few. What is whole
+already stays as it is in a large market: exactness there would take hours for a millionth of the total.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+
+from services.matching.engine.columns import Bools, Floats
 
 LDC = "ldc"
 WHOLE = 1e-6
 """Less than this from a whole number is the solver's rounding."""
+FEW_EDGES = 2_000
+"""A market of so many is solved to the last digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +50,22 @@ class Seeker:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What is to be allocated: needs, free places by capability, possible pairs, and the share kept for LDCs."""
+    """What is to be allocated: needs, free places by capability, and possible pairs.
+
+    `owners` are the providers of capabilities that keep places for LDCs; `unreserved` is how many of its places such
+    a provider may still give to other needs.
+    """
 
     seekers: Sequence[Seeker]
-    free: dict[str, int]
+    free: Mapping[str, int]
     edges: Sequence[Edge]
-    reserve: float = 0.0
+    owners: Mapping[str, str] = field(default_factory=dict)
+    unreserved: Mapping[str, int] = field(default_factory=dict)
 
-    def reserved(self, capability: str) -> int:
-        """Places of a capability that only needs of LDCs may take: the whole ones of the reserved share."""
-        return math.floor(self.free[capability] * self.reserve + WHOLE)
+
+def unreserved(capacity: int, share: float, taken_by_others: int) -> int:
+    """Places of a provider that needs not of LDCs may take, when the whole ones of a share of all are reserved."""
+    return max(0, capacity - math.floor(capacity * share + WHOLE) - taken_by_others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +82,44 @@ def allocate(market: Market) -> Allocation:
     edges = sorted(market.edges, key=lambda e: (e.need, e.capability))
     if not edges:
         return Allocation((), 0.0, 0.0)
+    matrix, limits = _rules(market, edges)
+    worth = np.array([edge.weight for edge in edges])
+    shares, bound = _relaxed(worth, matrix, limits)
+    broken = (shares > WHOLE) & (shares < 1 - WHOLE)
+    if broken.any():
+        open_needs = {edge.need for edge, part in zip(edges, broken.tolist(), strict=True) if part}
+        again = np.array([len(edges) <= FEW_EDGES or edge.need in open_needs for edge in edges])
+        shares = _mended(worth, matrix, np.array(limits), np.where(again, 0.0, np.round(shares)), again)
+    chosen = tuple(edge for edge, share in zip(edges, shares.tolist(), strict=True) if share > 1 - WHOLE)
+    return Allocation(chosen, math.fsum(edge.weight for edge in chosen), bound)
+
+
+def _relaxed(worth: Floats, matrix: Any, limits: Sequence[int]) -> tuple[Floats, float]:  # noqa: ANN401 (a csr_matrix)
+    """The best shares of edges, and their total: what no allocation exceeds."""
     # half a second to import, for the one process that ever runs a round
     from scipy.optimize import linprog  # noqa: PLC0415
 
-    rows, limits = _rules(market, edges)
-    worth = np.array([edge.weight for edge in edges])
-    solved = linprog(-worth, A_ub=rows, b_ub=limits, bounds=(0, 1), method="highs-ipm")
+    solved = linprog(-worth, A_ub=matrix, b_ub=limits, bounds=(0, 1), method="highs-ipm")
     if solved.x is None or not solved.success:
         raise RuntimeError(f"the solver gave up: {solved.message}")
-    chosen = tuple(edge for edge, share in zip(edges, solved.x.tolist(), strict=True) if share > 1 - WHOLE)
-    return Allocation(chosen, math.fsum(edge.weight for edge in chosen), float(-solved.fun))
+    return solved.x, float(-solved.fun)
 
 
-def _rules(market: Market, edges: Sequence[Edge]) -> tuple[object, list[int]]:
-    """Matrix and limits: a row for each need, each capability, and each capability's places that are not reserved."""
+def _mended(worth: Floats, matrix: Any, limits: Floats, kept: Floats, again: Bools) -> Floats:  # noqa: ANN401
+    """What is kept, and the best whole numbers for the edges to be looked at again."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
+
+    left = LinearConstraint(matrix[:, again], ub=limits - matrix @ kept)
+    solved = milp(-worth[again], integrality=np.ones(int(again.sum())), bounds=Bounds(0, 1), constraints=left)
+    if solved.x is None:
+        raise RuntimeError(f"the solver gave up: {solved.message}")
+    shares = kept.copy()
+    shares[again] = solved.x
+    return shares
+
+
+def _rules(market: Market, edges: Sequence[Edge]) -> tuple[Any, list[int]]:
+    """Matrix and limits: a row for each need, each capability, and each provider's places that are not reserved."""
     from scipy.sparse import csr_matrix  # noqa: PLC0415
 
     seekers = {seeker.id: seeker for seeker in market.seekers}
@@ -97,11 +134,11 @@ def _rules(market: Market, edges: Sequence[Edge]) -> tuple[object, list[int]]:
         entries.append((row, column))
 
     for column, edge in enumerate(edges):
-        free, reserved = market.free[edge.capability], market.reserved(edge.capability)
         add("need", edge.need, seekers[edge.need].wanted, column)
-        add("capability", edge.capability, free, column)
-        if reserved and not seekers[edge.need].ldc:
-            add("unreserved", edge.capability, free - reserved, column)
+        add("capability", edge.capability, market.free[edge.capability], column)
+        owner = market.owners.get(edge.capability)
+        if owner is not None and not seekers[edge.need].ldc:
+            add("provider", owner, market.unreserved[owner], column)
     places = np.array(entries).T
     return csr_matrix((np.ones(len(entries)), tuple(places)), shape=(len(limits), len(edges))), limits
 

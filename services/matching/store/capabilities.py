@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from services.matching.tables import CapabilityRow, EngagementRow, InstitutionRow
+from services.matching.tables import CapabilityRow, EngagementRow, InstitutionRow, NeedRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -49,6 +49,32 @@ async def engaged(tx: Tx, ids: Collection[UUID] | None) -> dict[UUID, int]:
         rows = rows.where(col(EngagementRow.capability_id).in_(ids))
     rows = rows.group_by(col(EngagementRow.capability_id))
     return {row[0]: row[1] for row in await tx.session.execute(rows)}
+
+
+async def places(tx: Tx, institution_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Places of all that these institutions offer, taken or not."""
+    rows = (
+        select(col(CapabilityRow.institution_id), func.sum(CapabilityRow.capacity))
+        .where(col(CapabilityRow.institution_id).in_(institution_ids), col(CapabilityRow.status) == PUBLISHED)
+        .group_by(col(CapabilityRow.institution_id))
+    )
+    return {row[0]: int(row[1]) for row in await tx.session.execute(rows)}
+
+
+async def taken_by_country(tx: Tx, institution_ids: Collection[UUID]) -> Sequence[Any]:
+    """(institution, country of the need, places taken) of what these institutions offer."""
+    rows = (
+        select(col(CapabilityRow.institution_id), col(NeedRow.country), func.count())
+        .join(EngagementRow, col(EngagementRow.capability_id) == col(CapabilityRow.id))
+        .join(NeedRow, col(NeedRow.id) == col(EngagementRow.need_id), isouter=True)
+        .where(
+            col(CapabilityRow.institution_id).in_(institution_ids),
+            col(CapabilityRow.status) == PUBLISHED,
+            col(EngagementRow.state) == "active",
+        )
+        .group_by(col(CapabilityRow.institution_id), col(NeedRow.country))
+    )
+    return (await tx.session.execute(rows)).all()
 
 
 async def fingerprint(tx: Tx) -> tuple[int, int, int, int]:
