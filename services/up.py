@@ -25,6 +25,7 @@ from services.home import ENVIRONMENT_FILE, environment_document, local_document
 from shared.local.children import supervise
 from shared.local.errors import LocalPartError
 from shared.local.parts import LocalParts
+from shared.ops import garbage
 from shared.ops.ending import stop_event
 
 if TYPE_CHECKING:
@@ -100,11 +101,14 @@ async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None
         await life
     except asyncio.CancelledError:
         say("Stopped before it was ready.")
+    finally:
+        garbage.resume()  # also after a start that failed
 
 
 async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
     """From the lock on the home to the last child stopped."""
     settings = system.settings
+    garbage.pause()
     imports = asyncio.create_task(asyncio.to_thread(import_services))  # while PostgreSQL and Kafka start
     parts = LocalParts(
         settings.home,
@@ -127,6 +131,7 @@ async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
             await imports
             await start_services(system, parts)
             system.started = True
+            garbage.resume()
             demo = asyncio.create_task(play_demo(system)) if with_demo else None
             await asked.wait()
             if demo is not None:
