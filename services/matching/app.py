@@ -32,7 +32,7 @@ def build(settings: Settings) -> Service:
     async def prepare(running: Running) -> None:
         async with running.transactions.background() as tx:
             await policies.seed(tx, POLICY_1)
-            await ranker.load(tx)
+        await ranker.load(running.transactions)
 
     return Service(
         settings=settings,

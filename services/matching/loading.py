@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
+import unicodedata
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from services.matching.engine.readings import Reader, edition
+from services.matching import facts
+from services.matching.engine.readings import Draft, Reader
+from services.matching.engine.store import Store
 from services.matching.facts import Records
 from services.matching.store import capabilities, institutions, readings
+from shared.reference import classifications
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from services.matching.engine.index import Index
+    from services.matching.engine.lexicon import Lexicon
+    from services.matching.engine.model import CapabilityFacts
     from services.matching.ranking import Ranker
     from shared.messaging.transaction import Tx
 
@@ -34,7 +44,7 @@ async def load_institutions(tx: Tx, index: Index) -> dict[str, int]:
     while rows := await institutions.after(tx, last, READ_INSTITUTIONS):
         last = rows[-1].id
         known = [records.institution(row) for row in rows]
-        index.add_institutions(known)
+        await asyncio.to_thread(index.add_institutions, known)
         versions |= {facts.id: row.version for facts, row in zip(known, rows, strict=True)}
     return versions
 
@@ -50,8 +60,12 @@ async def load_readings(tx: Tx, index: Index) -> None:
             page = await readings.page_after(tx, edition(), page.last, READ_CAPABILITIES)
         finally:
             await work
-    for capability_id, taken in (await capabilities.engaged(tx, None)).items():
-        index.set_engaged(str(capability_id), taken)
+    await asyncio.to_thread(_take_places, index, await capabilities.engaged(tx, None))
+
+
+def _take_places(index: Index, taken: dict[UUID, int]) -> None:
+    for capability_id, places in taken.items():
+        index.set_engaged(str(capability_id), places)
 
 
 async def _vocabulary(tx: Tx) -> list[Any]:
@@ -61,19 +75,23 @@ async def _vocabulary(tx: Tx) -> list[Any]:
     return words
 
 
-async def lacking(tx: Tx, last: UUID = FIRST) -> AsyncIterator[list[UUID]]:
-    """Published capabilities behind an id that this edition has not read in their present version."""
-    while rows := await readings.lacking(tx, edition(), last, READ_LACKING):
-        last = rows[-1].id
-        yield [row.id for row in rows]
+async def lacking(tx: Tx) -> AsyncIterator[Sequence[UUID]]:
+    """Published capabilities that have no reading of what they are now."""
+    last = FIRST
+    while ids := await readings.lacking(tx, edition(), last, READ_LACKING):
+        last = ids[-1]
+        yield ids
 
 
 class Keeper:
-    """Stores the readings of what the index holds, for the next start: a pass now and then, in small steps."""
+    """Stores readings for the next start: a pass over the rows now and then, in small steps.
+
+    They are made of the rows and not of the index, so that a start is a look at the rows, whatever the index held.
+    """
 
     def __init__(self, ranker: Ranker) -> None:
         """Nothing is known to be stored."""
-        self._ranker, self._last = ranker, FIRST
+        self._ranker, self._last, self._behind = ranker, FIRST, FIRST
         self._kept, self._began, self._next = (0, 0), 0.0, 0.0
 
     @property
@@ -84,20 +102,55 @@ class Keeper:
         return time.monotonic() >= self._next and self._ranker.index.fingerprint() != self._kept
 
     async def step(self, tx: Tx) -> None:
-        """A few more; what the queue says of them may still be to come, so the next pass looks again."""
+        """A few more, or the end of the pass."""
         if self._last == FIRST:
             self._kept, self._began = self._ranker.index.fingerprint(), time.monotonic()
-        rows = await readings.lacking(tx, edition(), self._last, READ_LACKING)
-        if not rows:
+        ids = await readings.lacking(tx, edition(), self._last, READ_LACKING)
+        self._behind = ids[-1] if ids else FIRST
+        if not ids:
             await readings.drop_unused(tx)
-            self.rest()
-            return
-        draft = await self._ranker.draft([(str(row.id), row.version) for row in rows])
-        numbers = await readings.numbers(tx, set(draft.words.values()))
-        await readings.keep(tx, edition(), await asyncio.to_thread(list, draft.written(numbers)))
-        self._last = rows[-1].id
+            now = time.monotonic()
+            self._next = max(self._next, now + min(REST * (now - self._began), MOST_REST_SECONDS))
+        else:
+            await self._read(tx, ids)
+        self._last = self._behind
 
-    def rest(self) -> None:
-        """Ends the pass; the next one begins in a while."""
-        now = time.monotonic()
-        self._last, self._next = FIRST, now + min(REST * (now - self._began), MOST_REST_SECONDS)
+    async def _read(self, tx: Tx, ids: Sequence[UUID]) -> None:
+        rows = (await capabilities.some(tx, ids)).values()
+        known = [facts.capability_facts(row, 0) for row in rows]
+        draft = await asyncio.to_thread(_draft, known, self._ranker.index.scorer.lexicon)
+        taken = draft.written(await readings.numbers(tx, draft.words()))
+        await readings.keep(tx, edition(), taken, {str(row.id): row.sequence for row in rows})
+
+    def again(self) -> None:
+        """A step failed for a reason that passes: the pass begins anew."""
+        self._last, self._kept = FIRST, (0, 0)
+
+    def skip(self) -> None:
+        """A step failed for a reason of its own: the pass goes on behind it, another tries again much later."""
+        self._last, self._kept = self._behind, (0, 0)
+        self._next = time.monotonic() + MOST_REST_SECONDS
+
+
+def _draft(some: Sequence[CapabilityFacts], lexicon: Lexicon) -> Draft:
+    store = Store(lexicon)
+    for capability in some:
+        store.put_capability(capability)
+    return Draft.of(store)
+
+
+@cache
+def edition() -> str:
+    """What readings depend on beside the row, as 16 hexadecimal digits.
+
+    All files of the engine and the one that makes facts of rows, what folding is made of, and the migrations, which
+    may change what rows say.
+    """
+    here = Path(__file__).parent
+    read = [path for path in (here / "engine").rglob("*") if path.suffix in {".py", ".txt"}]
+    said = [version("anyascii"), unicodedata.unidata_version]
+    said += sorted(path.name for path in (here / "migrations" / "versions").glob("*.py"))
+    digest = hashlib.sha256(" ".join(said).encode())
+    for path in (*sorted(read), here / "facts.py", Path(classifications.__file__)):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

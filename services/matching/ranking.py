@@ -14,7 +14,6 @@ from services.matching.engine.facilitators import Facilitator, rank_facilitators
 from services.matching.engine.index import Index
 from services.matching.engine.policy import POLICY_1
 from services.matching.engine.prepared import content_of
-from services.matching.engine.readings import Draft, slots_of
 from services.matching.engine.score import Scored, Scorer
 from services.matching.engine.seekers import Seekers
 from services.matching.engine.simulation import Change, Equity, Simulation
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from services.matching.engine.prepared import Content
     from services.matching.engine.world import World
     from services.matching.tables import CapabilityRow, NeedRow
-    from shared.messaging.transaction import Tx
+    from shared.messaging.transaction import Transactions, Tx
 
 log = structlog.get_logger(__name__)
 
@@ -77,14 +76,15 @@ class Ranker:
             if self.index.worn:
                 await asyncio.to_thread(self.index.settle)
 
-    async def load(self, tx: Tx) -> None:
+    async def load(self, transactions: Transactions) -> None:
         """Builds the index anew, and only then puts it in the place of the old one."""
         fresh = Ranker()
-        fresh.index = Index(Scorer(await policies.active(tx), await policies.statistics(tx)))
-        fresh._institutions = await load_institutions(tx, fresh.index)
-        await load_readings(tx, fresh.index)
-        async for ids in lacking(tx):
-            await fresh._take_capabilities(tx, (await capabilities.some(tx, ids)).values())
+        async with transactions.snapshot() as tx:
+            fresh.index = Index(Scorer(await policies.active(tx), await policies.statistics(tx)))
+            fresh._institutions = await load_institutions(tx, fresh.index)
+            await load_readings(tx, fresh.index)
+            async for ids in lacking(tx):
+                await fresh._take_capabilities(tx, (await capabilities.some(tx, ids)).values())
         await fresh.settle()
         self.index, self._institutions = fresh.index, fresh._institutions
         log.info("index_built", capabilities=len(self.index), institutions=len(self._institutions))
@@ -253,12 +253,6 @@ class Ranker:
             self.index.set_engaged(capability.id, capability.engaged)
             return True
         return False
-
-    async def draft(self, versions: Sequence[tuple[str, int]]) -> Draft:
-        """Readings of those of the capabilities that are held in this version."""
-        async with self._lock:
-            store = self.index.store
-            return await asyncio.to_thread(lambda: Draft.of(store, slots_of(store, versions)))
 
     async def agrees(self, tx: Tx) -> bool:
         """Whether counts and sums of versions equal those of the rows."""

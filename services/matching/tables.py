@@ -338,11 +338,11 @@ Index("word_known", _columns(WordRow).kind, _columns(WordRow).word, unique=True)
 
 
 class ReadingRow(Base, table=True):
-    """What a version of a capability says, by one edition of the engine: spares a start the work, and may be lost."""
+    """What a capability says as the event `sequence` left it, by one edition of the engine; spares a start the work."""
 
     __tablename__ = "reading"
     capability_id: UUID = columns.key()
-    version: int
+    sequence: str = columns.text()
     edition: str = columns.text()
     head: bytes = Field(sa_type=LargeBinary)
     facets: bytes = Field(sa_type=LargeBinary)

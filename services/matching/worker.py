@@ -47,7 +47,7 @@ class Worker:
         self._compared = time.monotonic()
         self._flooded_since: float | None = None
         self._batch = MOST_CHANGES
-        self._led = False
+        self._led = self._reload = False
         self._keeper = Keeper(ranker)
         self.fault = Fault("engine")
         registry = running.metrics.registry
@@ -78,6 +78,7 @@ class Worker:
                 continue
             if self._flooded() or not (await self._rank(stop) or await self._keep()):
                 break
+            await self._compare()
         if not self._running.relay.leading.is_set():
             self._ranker.forget_needs()
         await self._compare()
@@ -99,8 +100,11 @@ class Worker:
         self._flooded_since = self._flooded_since or time.monotonic()
         return time.monotonic() - self._flooded_since < PATIENCE_SECONDS
 
-    async def _absorb(self) -> int:
-        """Takes in what is offered; a change that cannot be is dropped alone, the nightly sweep tries again."""
+    async def _absorb(self) -> bool:
+        """Takes in what is offered; whether there was anything.
+
+        A change that cannot be taken in is dropped alone, the nightly sweep tries again.
+        """
         try:
             async with self._running.transactions.background() as tx:
                 taken = await absorb(tx, self._ranker, self._batch)
@@ -116,10 +120,14 @@ class Worker:
             log.exception("change_not_absorbed")
             async with self._running.transactions.background() as tx:
                 await queue.take_supply(tx, 1)
-            return 1
+            return True
+        self._reload |= queue.RELOAD in taken
+        if self._reload:
+            await self._ranker.load(self._running.transactions)
+            self._reload = False
         await self._ranker.settle()
         self._batch = MOST_CHANGES
-        return taken
+        return bool(taken)
 
     async def _rank(self, stop: asyncio.Event) -> int:
         """Some needs, until something else changed; how many."""
@@ -152,9 +160,10 @@ class Worker:
             async with self._running.transactions.background() as tx:
                 await self._keeper.step(tx)
         except Exception as error:
-            self._keeper.rest()  # only the next start suffers
             if is_passing(error):
+                self._keeper.again()
                 raise
+            self._keeper.skip()  # only the next start suffers
             log.exception("readings_not_kept")
         return True
 

@@ -138,6 +138,13 @@ class Transactions:
                 yield tx
                 await tx.commit()
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Tx]:
+        """For reads that must agree with each other: all see the rows as they were at the first of them."""
+        async with self.background() as tx:
+            await tx.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield tx
+
     def delivery(self, session: AsyncSession, cause: CloudEvent) -> Tx:
         """For one record inside the slice's transaction, which the consumer commits."""
         return Tx(session, self.clock, self.audit_table, self.wake_relay, cause=cause)

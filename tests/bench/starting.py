@@ -20,17 +20,19 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
+from opentelemetry.trace import get_tracer
 
 from services.matching.engine.columns import Ids
 from services.matching.engine.policy import POLICY_1
 from services.matching.engine.prepared import content_of
-from services.matching.engine.readings import Draft, edition
+from services.matching.engine.readings import Draft
+from services.matching.loading import edition
 from services.matching.ranking import Ranker
 from services.matching.store import policies, readings
 from services.matching.tables import KERNEL
 from shared.data.database import Database
 from shared.data.migrate import upgrade
-from shared.messaging.transaction import Tx
+from shared.messaging.transaction import Transactions
 from shared.ops.clock import Clock
 from tests.bench.postgres_side import Server
 from tests.bench.ranking import resident_mb
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from services.matching.engine.index import Index
+    from shared.messaging.transaction import Tx
 
 K = 20
 COMPARED = 20
@@ -112,11 +115,11 @@ def _capabilities(index: Index, first: int) -> Iterator[tuple[Any, ...]]:
 
 async def keep_readings(tx: Tx, index: Index) -> None:
     """As the engine does, in larger steps."""
-    for first in range(0, len(index.store.rows), AT_ONCE):
-        slots = np.arange(first, min(first + AT_ONCE, len(index.store.rows)))
-        draft = Draft.of(index.store, slots)
-        numbers = await readings.numbers(tx, set(draft.words.values()))
-        await readings.keep(tx, edition(), draft.written(numbers))
+    draft = Draft.of(index.store)
+    taken = list(draft.written(await readings.numbers(tx, draft.words())))
+    sequences = dict.fromkeys((one.capability_id for one in taken), "1")
+    for first in range(0, len(taken), AT_ONCE):
+        await readings.keep(tx, edition(), taken[first : first + AT_ONCE], sequences)
 
 
 @asynccontextmanager
@@ -138,7 +141,7 @@ async def watched() -> AsyncIterator[list[float]]:
 
 
 @asynccontextmanager
-async def served(index: Index) -> AsyncIterator[Database]:
+async def served(index: Index) -> AsyncIterator[Transactions]:
     """A database of matching that holds the index, with its readings."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -154,24 +157,29 @@ async def served(index: Index) -> AsyncIterator[Database]:
             )
             await fill(connection, index)
             database = Database(url, name="bench", requests=1)
-            async with transaction(database) as tx:
+            work = transactions(database)
+            async with work.background() as tx:
                 await policies.seed(tx, POLICY_1)
                 policies.keep(tx, replace(index.scorer.frame.statistics, version=2))
                 await keep_readings(tx, index)
             await connection.execute("vacuum analyze")
             await connection.close()
-            yield database
+            yield work
             await database.close()
         finally:
             await server.stop()
 
 
-@asynccontextmanager
-async def transaction(database: Database) -> AsyncIterator[Tx]:
-    """One unit of work."""
-    async with database.background_session() as session:
-        yield Tx(session, Clock(), KERNEL.audit, lambda: None)
-        await session.commit()
+def transactions(database: Database) -> Transactions:
+    """Units of work on it."""
+    return Transactions(
+        clock=Clock(),
+        audit_table=KERNEL.audit,
+        wake_relay=lambda: None,
+        tracer=get_tracer("bench"),
+        request_session=database.request_session,
+        background_session=database.background_session,
+    )
 
 
 def read_again(index: Index) -> float:
@@ -192,14 +200,15 @@ def _words(index: Index, slot: int) -> list[str]:
 async def measure(size: int) -> None:
     """Prints the table of one size."""
     index = stored_market(size)
-    async with served(index) as database:
+    async with served(index) as work:
         ranker = Ranker()
         gc.collect()
         gc.freeze()  # a process that starts does not have the stored index in its heap
-        async with transaction(database) as tx, watched() as longest:
+        async with watched() as longest:
             before, start = resident_mb(), time.perf_counter()
-            await ranker.load(tx)
+            await ranker.load(work)
             took, grown = time.perf_counter() - start, resident_mb() - before
+        async with work.background() as tx:
             agrees = await ranker.agrees(tx)
     each = read_again(index)
     wanted = needs(COMPARED)

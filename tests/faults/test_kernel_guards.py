@@ -225,7 +225,8 @@ async def test_a_refused_command_is_told_to_nobody(parts: Parts) -> None:
         assert await probe.count(Thing) == 1
 
 
-async def test_a_topic_made_anew_is_filled_again_and_read_from_its_start(parts: Parts) -> None:
+@pytest.mark.parametrize("forgotten", [False, True], ids=["", "its table emptied by a migration"])
+async def test_a_topic_made_anew_is_filled_again_and_read_from_its_start(parts: Parts, *, forgotten: bool) -> None:
     url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
     async with running_probe(parts, url=url, prefix=prefix) as probe:
         for n in range(12):
@@ -233,6 +234,8 @@ async def test_a_topic_made_anew_is_filled_again_and_read_from_its_start(parts: 
         await eventually(lambda: heard(probe, 12))
         await probe.rows_committed("delete from heard where title like '%0'")  # as if it had not come that far
         await probe.rows_committed("delete from inbox where event_id not in (select id from heard)")
+        if forgotten:
+            await probe.rows_committed("delete from published_log")
         async with admin(parts.bootstrap) as client:
             await client.delete_topics([prefix + TOPIC.name])
         for n in range(12):

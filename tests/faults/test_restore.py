@@ -17,7 +17,7 @@ from shared.data import migrate
 from shared.messaging.kafka import admin
 from tests.faults.installation import Installation, installed
 from tests.faults.read_models import differences, read_models
-from tests.faults.striking import Ground
+from tests.faults.striking import Ground, lasting
 from tests.faults.tools.broker import lose_the_disk
 from tests.faults.workload import Cast
 from tests.support.system import ROOT, SERVICES
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Recorder = Callable[[str, object], None]
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.long]
+IDLE_TIMER_SECONDS = 15
 LEAST_GONE = 6
 """Half of the institutions' first records; a partition that gets no new record is left as it is."""
 COMPACTED = ("registry.institutions", "registry.capabilities")
@@ -134,10 +135,22 @@ async def test_a_new_database_after_thirty_days_equals_the_old_one(fresh: Ground
     await hour(fresh)
     await system.move_on(30)
     await hour(fresh)
+    await quiet(system)
     wanted = await read_models(system)
     ended = await begin_anew(system, "notifications")
     await fresh.judge("a new database after 30 days", "empty at first", record_property, ended=ended)
     assert differences(wanted, await read_models(system)) == []
+
+
+async def quiet(system: Installation) -> None:
+    """Until nothing was written for longer than an idle timer waits: all that was due is done."""
+
+    async def unmoved() -> bool:
+        before = await system.outbox_sizes()
+        await lasting(time.monotonic(), IDLE_TIMER_SECONDS)
+        return await system.outbox_sizes() == before
+
+    await eventually(unmoved, 120)
 
 
 async def begin_anew(system: Installation, name: str) -> float:

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from services.matching.loading import edition
 from services.matching.ranking import Ranker
 from shared.events import registry
 from shared.ops.ids import new_id
@@ -39,9 +40,9 @@ async def _said(world: World, statement: str, **values: Any) -> Any:
 
 async def _started(world: World) -> Ranker:
     """As a start of the process would make it."""
-    fresh = Ranker()
-    async with world.service.running.transactions.background() as tx:
-        await fresh.load(tx)
+    fresh, transactions = Ranker(), world.service.running.transactions
+    await fresh.load(transactions)
+    async with transactions.background() as tx:
         assert await fresh.agrees(tx)
     return fresh
 
@@ -78,14 +79,18 @@ async def test_a_start_uses_what_was_read_before_and_reads_what_is_new(world: Wo
         assert fresh.index.offer(capability_id) == _held(world).offer(capability_id)
 
 
-async def test_a_reading_counts_for_its_version_and_its_edition(world: World) -> None:
+async def test_a_reading_is_of_one_event_and_one_edition(world: World) -> None:
     clri = await world.institution("CLRI", "IND")
     offered = await world.capability(clri)
     await _read(world, 1)
-    # a text that changes without a new version shows which of the two a start has read
+    # a text that changes without an event shows which of the two a start has read
     await _said(world, "update capability set title = 'Yarn', summary = 'Yarn', technologies = '{}'")
     assert "~spinning" not in _terms(await _started(world), offered.id)
     await _said(world, "update reading set edition = 'another'")
+    assert "~spinning" in _terms(await _started(world), offered.id)
+    await _said(world, "update reading set edition = :known", known=edition())
+    assert "~spinning" not in _terms(await _started(world), offered.id)
+    await _said(world, "update capability set sequence = sequence || '1'")
     assert "~spinning" in _terms(await _started(world), offered.id)
 
 
@@ -117,3 +122,24 @@ def _terms(ranker: Ranker, capability_id: UUID) -> set[str]:
     offer = ranker.index.offer(str(capability_id))
     assert offer is not None
     return set(offer.content.document.frequencies)
+
+
+async def test_readings_that_cannot_be_kept_hold_up_nothing(world: World) -> None:
+    clri, lidi = await world.institution("CLRI", "IND"), await world.institution("LIDI", "ETH")
+    # a sequence moves on also where everything else is rolled back, so it tells that somebody tried
+    await _said(world, "create sequence tried")
+    await _said(
+        world,
+        "create function refuse() returns trigger language plpgsql as"
+        " $$ begin perform nextval('tried'); raise 'refused' using errcode = 'XX000'; end $$",
+    )
+    await _said(world, "create trigger refuse before insert on reading for each row execute function refuse()")
+    offered = await world.capability(clri)
+
+    async def tried() -> bool:
+        return bool(await _said(world, "select is_called from tried"))
+
+    await eventually(tried)
+    await world.proposed(lidi, await world.need(lidi))
+    assert await _said(world, "select count(*) from reading") == 0
+    assert (await _started(world)).index.ids() == [str(offered.id)]

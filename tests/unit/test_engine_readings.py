@@ -6,17 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.matching.engine.index import Index
 from services.matching.engine.model import InstitutionFacts
-from services.matching.engine.readings import Draft, Page, Reader, Word, edition, slots_of
+from services.matching.engine.readings import TERM, Draft, Page, Reader, Word
 from services.matching.engine.score import Scorer
 from tests.unit.test_engine_story import CAPABILITIES, CLRI, INSTITUTIONS, SLOW, TWINNING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from services.matching.engine.model import CapabilityFacts
 
@@ -34,24 +35,17 @@ def _index(offers: Iterable[CapabilityFacts], institutions: Iterable[Institution
     return index
 
 
-def _page(index: Index, ids: list[str], numbers: dict[Word, int]) -> Page:
-    """The readings as the database gives them, in the order of the ids."""
-    draft = Draft.of(index.store, slots_of(index.store, [(i, _version(index, i)) for i in sorted(ids)]))
-    written = list(draft.written(numbers))
-    owners = b"".join(UUID(_offer(index, reading.capability_id)[0]).bytes for reading in written)
+def _page(index: Index, some: Sequence[str], numbers: dict[Word, int]) -> Page:
+    """The readings of some as the database gives them, in the order of the ids."""
+    written = sorted(t for t in Draft.of(index.store).written(numbers) if t.capability_id in some)
+    owners = b"".join(UUID(_offer(index, taken.capability_id)[0]).bytes for taken in written)
     return Page(
-        b"".join(UUID(reading.capability_id).bytes for reading in written),
+        b"".join(UUID(taken.capability_id).bytes for taken in written),
         owners,
-        b"".join(reading.head for reading in written),
-        b"".join(reading.facets for reading in written),
-        b"".join(reading.terms for reading in written),
+        b"".join(taken.head for taken in written),
+        b"".join(taken.facets for taken in written),
+        b"".join(taken.terms for taken in written),
     )
-
-
-def _version(index: Index, capability_id: str) -> int:
-    held = index.capability(capability_id)
-    assert held is not None
-    return held.version
 
 
 def _offer(index: Index, capability_id: str) -> tuple[str, object, object]:
@@ -61,7 +55,7 @@ def _offer(index: Index, capability_id: str) -> tuple[str, object, object]:
 
 
 def _vocabulary(index: Index, first: int) -> dict[Word, int]:
-    words: list[Word] = [*index.store.words.facets.values, *((-1, term) for term in index.store.words.terms.values)]
+    words: list[Word] = [*index.store.words.facets.values, *((TERM, term) for term in index.store.words.terms.values)]
     return {word: first + 3 * place for place, word in enumerate(reversed(words))}
 
 
@@ -84,12 +78,18 @@ def test_what_is_read_back_is_what_was_written(
     assert other.statistics(1) == index.statistics(1)
 
 
-def test_a_capability_held_in_another_version_is_left_out() -> None:
+def test_words_that_the_vocabulary_lacks_are_never_taken_for_others() -> None:
     index = _index([TWINNING], [CLRI])
-    assert len(slots_of(index.store, [(_id("twinning"), 1), (_id("unheard of"), 1)])) == 1
-    assert len(slots_of(index.store, [(_id("twinning"), 2)])) == 0
+    numbers = _vocabulary(index, 1)
+    page = _page(index, index.ids(), numbers)
+    last = max(number for (kind, _), number in numbers.items() if kind == TERM)
+    for missing in (last, min(numbers.values())):
+        known = [(number, kind, word) for (kind, word), number in numbers.items() if number != missing]
+        with pytest.raises(KeyError):
+            Reader(_index([], [CLRI]).store, known).put(page)
 
 
-def test_an_edition_is_sixteen_digits() -> None:
-    assert len(edition()) == 16
-    assert int(edition(), 16) > 0
+def test_a_number_too_large_to_be_packed_is_refused() -> None:
+    index = _index([TWINNING], [CLRI])
+    with pytest.raises(ValueError, match="full"):
+        list(Draft.of(index.store).written(_vocabulary(index, 1 << 24)))

@@ -49,7 +49,7 @@ async def look(tx: Tx, ranker: Ranker) -> Found:
         quiet = await needs.quiet_of(tx, [row.id for row, _ in page], tx.now - timedelta(days=ranker.policy.quiet_days))
         for row, found in page:
             need = sought[str(row.id)] = facts.need_facts(row)
-            seekers.append(Seeker(need.id, row.partners_wanted - found, is_ldc(ranker, need.country, today)))
+            seekers.append(Seeker(need.id, row.partners_wanted - found, _is_ldc(ranker, need.country, today)))
             silent = [str(capability_id) for capability_id in quiet.get(row.id, ())]
             best = await ranker.top(need, today, CANDIDATES, silent)
             weight = priority(need, today, ranker.policy, ranker.world)
@@ -74,12 +74,12 @@ async def _reserve(tx: Tx, ranker: Ranker, offered: Sequence[CapabilityRow]) -> 
     owners = {row.institution_id for row in offered}
     places, others, today = await capabilities.places(tx, owners), dict[UUID, int](), tx.clock.today()
     for owner, country, taken in await capabilities.taken_by_country(tx, owners):
-        if not is_ldc(ranker, country, today):
+        if not _is_ldc(ranker, country, today):
             others[owner] = others.get(owner, 0) + taken
     left = {str(owner): unreserved(places.get(owner, 0), share, others.get(owner, 0)) for owner in owners}
     return {str(row.id): str(row.institution_id) for row in offered}, left
 
 
-def is_ldc(ranker: Ranker, country: str | None, on: date) -> bool:
+def _is_ldc(ranker: Ranker, country: str | None, on: date) -> bool:
     """Whether needs of this country may take reserved places."""
     return country is not None and LDC in ranker.world.groups(country, on)

@@ -17,14 +17,16 @@ FEW_OFFERS = 50
 Causes = dict[UUID, str | None]
 
 
-async def absorb(tx: Tx, ranker: Ranker, limit: int) -> int:
-    """Takes a batch of changes from the queue; what they concern goes back into it as needs."""
+async def absorb(tx: Tx, ranker: Ranker, limit: int) -> set[str]:
+    """Takes a batch of changes from the queue; what they concern goes back into it as needs.
+
+    Gives the kinds that were there. An index that is to be built again is the worker's: it takes more than one
+    transaction.
+    """
     taken = await queue.take_supply(tx, limit)
     if not taken:
-        return 0
+        return set()
     of = {kind: {subject: cause for k, subject, cause in taken if k == kind} for kind in _KINDS}
-    if of[queue.RELOAD]:
-        await ranker.load(tx)
     if of[queue.POLICY]:
         await ranker.adopt(tx)
         await queue.push_live_needs(tx)
@@ -39,10 +41,10 @@ async def absorb(tx: Tx, ranker: Ranker, limit: int) -> int:
     concerned |= {need_id: changed[capability_id] for need_id, capability_id in matched.items()}
     await _find_takers(tx, ranker, changed, concerned)
     await queue.push_needs(tx, concerned)
-    return len(taken)
+    return {kind for kind, _, _ in taken}
 
 
-_KINDS = (queue.CAPABILITY, queue.INSTITUTION, queue.RECORD, queue.RELOAD, queue.POLICY)
+_KINDS = (queue.CAPABILITY, queue.INSTITUTION, queue.RECORD, queue.POLICY)
 
 
 async def _find_takers(tx: Tx, ranker: Ranker, changed: Causes, concerned: Causes) -> None:

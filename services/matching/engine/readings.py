@@ -1,15 +1,11 @@
 """What capabilities say, worked out once and kept beside them: rows of an index as bytes, and back.
 
-A reading is of one version of one capability, by one edition of the engine. Its numbers stand for words of a
-vocabulary that outlives the process; those of an index are given anew with every start.
+The numbers in it stand for words of a vocabulary that outlives the process; those of an index are given anew with
+every start.
 """
 
-import hashlib
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,7 +15,6 @@ from numpy.typing import NDArray
 from services.matching.engine.columns import ID_TYPE, Slots
 from services.matching.engine.rows import COUNT_BITS, HEADER, Block
 from services.matching.engine.store import Store
-from shared.reference import classifications
 
 Word = tuple[int, str]
 """A kind of facet and its word, or TERM and a term."""
@@ -29,26 +24,16 @@ _FROM_HEADER = ("version", "renew_by", "capacity", "length", "evidence", "publis
 HEAD = np.dtype(
     [("facets", "<u4"), ("terms", "<u4"), *((name, HEADER[name].newbyteorder("<")) for name in _FROM_HEADER)]
 )
-"""The head of a reading: how many facets and terms it has, and members of the row that its version settles."""
+"""The head of a reading: how many facets and terms it has, and members of the row that the capability settles."""
 _NUMBERS = np.dtype("<u4")
+_SHIFT, _COUNT = np.uint32(COUNT_BITS), np.uint32((1 << COUNT_BITS) - 1)
+_UNKNOWN = 0xFFFF_FFFF
 
 
-@cache
-def edition() -> str:
-    """What readings depend on, as 16 hexadecimal digits: all of the engine's files, and Python's Unicode tables."""
-    digest = hashlib.sha256(unicodedata.unidata_version.encode())
-    here = Path(__file__).parent
-    read = [path for path in here.rglob("*") if path.suffix in {".py", ".txt"}]
-    for path in (*sorted(read), Path(classifications.__file__)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-class Reading(NamedTuple):
+class Taken(NamedTuple):
     """One row, as it is stored."""
 
     capability_id: str
-    version: int
     head: bytes
     facets: bytes
     terms: bytes
@@ -56,41 +41,49 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Some rows of a store on their way out, with the numbers of that store."""
+    """The rows of a store on their way out, with the numbers of that store."""
 
     header: NDArray[Any]
     facets: NDArray[np.uint16]
     facet_counts: Slots
     terms: NDArray[np.uint32]
     term_counts: Slots
-    words: dict[int, Word]
-    """The facets and the terms among them, the terms by the number below nought that follows from theirs."""
+    facet_words: dict[int, Word]
+    term_words: dict[int, Word]
 
     @classmethod
-    def of(cls, store: Store, slots: Slots) -> "Draft":
-        """These rows as they are now."""
+    def of(cls, store: Store) -> "Draft":
+        """All rows as they are now."""
+        slots = store.live_slots()
         header = np.zeros(len(slots), dtype=HEADER)
         header["id"] = store.rows.ids.column.values[slots]
         for name in _FROM_HEADER:
             header[name] = store.rows[name][slots]
         facets, terms = store.rows.facets, store.rows.terms
         held, said = facets.gather(slots)[0], terms.gather(slots)[0]
-        words = {n: store.words.facets.values[n] for n in np.unique(held).tolist()}
-        words |= {~n: (TERM, store.words.terms.values[n]) for n in np.unique(said >> COUNT_BITS).tolist()}
-        return cls(header, held, facets.counts(slots), said, terms.counts(slots), words)
+        facet_words = {n: store.words.facets.values[n] for n in np.unique(held).tolist()}
+        term_words = {n: (TERM, store.words.terms.values[n]) for n in np.unique(said >> COUNT_BITS).tolist()}
+        return cls(header, held, facets.counts(slots), said, terms.counts(slots), facet_words, term_words)
 
-    def written(self, numbers: Mapping[Word, int]) -> Iterator[Reading]:
-        """The rows with the vocabulary's numbers, which must know all of `words`."""
-        facets = _table({n: numbers[word] for n, word in self.words.items() if n >= 0})[self.facets]
-        of_term = _table({~n: numbers[word] for n, word in self.words.items() if n < 0})
-        terms = of_term[self.terms >> COUNT_BITS] << COUNT_BITS | self.terms & ((1 << COUNT_BITS) - 1)
+    def words(self) -> set[Word]:
+        """What the vocabulary must know."""
+        return {*self.facet_words.values(), *self.term_words.values()}
+
+    def written(self, numbers: Mapping[Word, int]) -> Iterator[Taken]:
+        """The rows with the vocabulary's numbers; ValueError when one of them is too large to be packed."""
+        if max(numbers.values(), default=0) >= 1 << (32 - COUNT_BITS):
+            msg = "the vocabulary is full"
+            raise ValueError(msg)
+        facets = _table({n: numbers[word] for n, word in self.facet_words.items()})[self.facets]
+        of_term = _table({n: numbers[word] for n, word in self.term_words.items()})
+        terms = of_term[self.terms >> _SHIFT] << _SHIFT | self.terms & _COUNT
         heads = np.zeros(len(self.header), dtype=HEAD)
         heads["facets"], heads["terms"] = self.facet_counts, self.term_counts
         for name in _FROM_HEADER:
             heads[name] = self.header[name]
         parts = zip(heads, _parts(facets, self.facet_counts), _parts(terms, self.term_counts), strict=True)
-        for header, (head, held, said) in zip(self.header, parts, strict=True):
-            yield Reading(header["id"].decode(), int(header["version"]), head.tobytes(), held, said)
+        for capability_id, (head, held, said) in zip(self.header["id"], parts, strict=True):
+            yield Taken(capability_id.decode(), head.tobytes(), held, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +113,19 @@ class Reader:
                 terms[number] = store.words.terms.number(word)
             else:
                 facets[number] = store.words.facets.number((kind, word))
-        self._store, self._facets, self._terms = store, _table(facets).astype(np.uint16), _table(terms)
+        self._store, self._facets, self._terms = store, _table(facets), _table(terms)
 
     def put(self, page: Page) -> None:
-        """Add a page; the places taken are nought."""
+        """Add a page; the places taken are nought. KeyError when the vocabulary lacks a word of it."""
         heads = np.frombuffer(page.heads, dtype=HEAD)
         header = np.zeros(len(heads), dtype=HEADER)
         for name in _FROM_HEADER:
             header[name] = heads[name]
         header["id"] = ids_of(page.ids)
         header["provider"] = self._providers(ids_of(page.owners))
-        facets = self._facets[np.frombuffer(page.facets, dtype=_NUMBERS)]
-        said = np.frombuffer(page.terms, dtype=_NUMBERS)
-        terms = self._terms[said >> COUNT_BITS] << COUNT_BITS | said & ((1 << COUNT_BITS) - 1)
+        facets = _known(self._facets, _numbers(page.facets)).astype(np.uint16)
+        said = _numbers(page.terms)
+        terms = _known(self._terms, said >> _SHIFT) << _SHIFT | said & _COUNT
         counts = heads["facets"].astype(np.int64), heads["terms"].astype(np.int64)
         self._store.extend(Block(header, facets, counts[0], terms, counts[1]))
 
@@ -158,18 +151,22 @@ _DIGITS = [place for place in range(36) if place not in {8, 13, 18, 23}]
 
 def _table(numbers: Mapping[int, int]) -> NDArray[np.uint32]:
     """An array that gives the value of a key at its place."""
-    table = np.zeros(max(numbers, default=0) + 1, dtype=np.uint32)
+    table = np.full(max(numbers, default=0) + 1, _UNKNOWN, dtype=np.uint32)
     table[np.fromiter(numbers.keys(), dtype=np.int64, count=len(numbers))] = list(numbers.values())
     return table
+
+
+def _numbers(raw: bytes) -> NDArray[np.uint32]:
+    return np.frombuffer(raw, dtype=_NUMBERS).astype(np.uint32, copy=False)
+
+
+def _known(table: NDArray[np.uint32], keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    found: NDArray[np.uint32] = table[np.minimum(keys, len(table) - 1)]
+    if len(keys) and (int(keys.max()) >= len(table) or (found == _UNKNOWN).any()):
+        raise KeyError("a word that the vocabulary does not know")
+    return found
 
 
 def _parts(numbers: NDArray[np.uint32], counts: Slots) -> Iterator[bytes]:
     raw, ends = numbers.astype(_NUMBERS).tobytes(), (np.cumsum(counts) * _NUMBERS.itemsize).tolist()
     yield from (raw[start:end] for start, end in zip([0, *ends], ends, strict=False))
-
-
-def slots_of(store: Store, versions: Sequence[tuple[str, int]]) -> Slots:
-    """Slots of those of the capabilities that the store holds in this version."""
-    found = ((store.slot(capability_id), version) for capability_id, version in versions)
-    held = [slot for slot, version in found if slot is not None and store.rows["version"][slot] == version]
-    return np.array(held, dtype=np.int64)

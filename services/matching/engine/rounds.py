@@ -22,6 +22,8 @@ WHOLE = 1e-6
 """Less than this from a whole number is the solver's rounding."""
 FEW_EDGES = 2_000
 """A market of so many is solved to the last digit."""
+MOST_SECONDS = 40.0
+"""After this the best that was found counts; the bound tells how far it is from the best there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,13 @@ def _mended(worth: Floats, matrix: Any, limits: Floats, kept: Floats, again: Boo
     from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
 
     left = LinearConstraint(matrix[:, again], ub=limits - matrix @ kept)
-    solved = milp(-worth[again], integrality=np.ones(int(again.sum())), bounds=Bounds(0, 1), constraints=left)
+    limit = {"mip_rel_gap": 0.0} if len(worth) <= FEW_EDGES else {"time_limit": MOST_SECONDS}
+    whole = np.ones(int(again.sum()))
+    solved = milp(-worth[again], integrality=whole, bounds=Bounds(0, 1), constraints=left, options=limit)
     if solved.x is None:
         raise RuntimeError(f"the solver gave up: {solved.message}")
     shares = kept.copy()
-    shares[again] = solved.x
+    shares[again] = np.round(solved.x)
     return shares
 
 

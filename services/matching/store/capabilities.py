@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from services.matching.store.arrays import among
 from services.matching.tables import CapabilityRow, EngagementRow, InstitutionRow, NeedRow
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def lock(tx: Tx, capability_id: UUID) -> CapabilityRow | None:
 
 async def some(tx: Tx, ids: Collection[UUID]) -> dict[UUID, CapabilityRow]:
     """Those of the ids that we know, as the rows are now."""
-    rows = select(CapabilityRow).where(col(CapabilityRow.id).in_(ids)).execution_options(populate_existing=True)
+    rows = select(CapabilityRow).where(among(col(CapabilityRow.id), ids)).execution_options(populate_existing=True)
     return {row.id: row for row in (await tx.session.scalars(rows)).all()}
 
 
@@ -46,7 +47,7 @@ async def engaged(tx: Tx, ids: Collection[UUID] | None) -> dict[UUID, int]:
     """How many places of each are taken; of all of which some are, when there are no ids."""
     rows = select(col(EngagementRow.capability_id), func.count()).where(col(EngagementRow.state) == "active")
     if ids is not None:
-        rows = rows.where(col(EngagementRow.capability_id).in_(ids))
+        rows = rows.where(among(col(EngagementRow.capability_id), ids))
     rows = rows.group_by(col(EngagementRow.capability_id))
     return {row[0]: row[1] for row in await tx.session.execute(rows)}
 
@@ -55,7 +56,7 @@ async def places(tx: Tx, institution_ids: Collection[UUID]) -> dict[UUID, int]:
     """Places of all that these institutions offer, taken or not."""
     rows = (
         select(col(CapabilityRow.institution_id), func.sum(CapabilityRow.capacity))
-        .where(col(CapabilityRow.institution_id).in_(institution_ids), col(CapabilityRow.status) == PUBLISHED)
+        .where(among(col(CapabilityRow.institution_id), institution_ids), col(CapabilityRow.status) == PUBLISHED)
         .group_by(col(CapabilityRow.institution_id))
     )
     return {row[0]: int(row[1]) for row in await tx.session.execute(rows)}
@@ -68,7 +69,7 @@ async def taken_by_country(tx: Tx, institution_ids: Collection[UUID]) -> Sequenc
         .join(EngagementRow, col(EngagementRow.capability_id) == col(CapabilityRow.id))
         .join(NeedRow, col(NeedRow.id) == col(EngagementRow.need_id), isouter=True)
         .where(
-            col(CapabilityRow.institution_id).in_(institution_ids),
+            among(col(CapabilityRow.institution_id), institution_ids),
             col(CapabilityRow.status) == PUBLISHED,
             col(EngagementRow.state) == "active",
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from services.matching.store.arrays import overlaps
+from services.matching.store.arrays import among, overlaps
 from services.matching.tables import CapabilityRow, InstitutionRow, MatchRow, PracticeRow, ProjectRow, ReplicationRow
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ async def get(tx: Tx, institution_id: UUID) -> InstitutionRow | None:
 
 async def some(tx: Tx, ids: Collection[UUID]) -> dict[UUID, InstitutionRow]:
     """Those of the ids that we know, as the rows are now."""
-    rows = select(InstitutionRow).where(col(InstitutionRow.id).in_(ids)).execution_options(populate_existing=True)
+    rows = select(InstitutionRow).where(among(col(InstitutionRow.id), ids)).execution_options(populate_existing=True)
     return {row.id: row for row in (await tx.session.scalars(rows)).all()}
 
 
@@ -92,5 +92,5 @@ async def answers(tx: Tx, ids: Collection[UUID] | None) -> dict[UUID, tuple[int,
     total = func.count().filter(answered | (col(MatchRow.status) == "expired"))
     rows = select(col(MatchRow.provider_id), in_time, total).group_by(col(MatchRow.provider_id))
     if ids is not None:
-        rows = rows.where(col(MatchRow.provider_id).in_(ids))
+        rows = rows.where(among(col(MatchRow.provider_id), ids))
     return {row[0]: (row[1], row[2]) for row in await tx.session.execute(rows)}

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from services.matching.domain.facilitators import DECLINED
 from services.matching.domain.matches import BENEFICIARY, PROVIDER, MatchFacts
+from services.matching.store.arrays import among
 from services.matching.tables import EngagementRow, ExplanationRow, FacilitatorRow, MatchRow, MessageRow, NeedRow
 from shared.data.keyset import page
 from shared.ops.ids import new_id
@@ -133,7 +134,7 @@ async def with_facilitators(tx: Tx, rows: Collection[MatchRow]) -> list[Match]:
     """The rows as whole matches, in their order."""
     matches = {row.id: Match(row) for row in rows}
     if matches:
-        wanted = select(FacilitatorRow).where(col(FacilitatorRow.match_id).in_(list(matches)))
+        wanted = select(FacilitatorRow).where(among(col(FacilitatorRow.match_id), matches))
         ordered = wanted.order_by(col(FacilitatorRow.invited_at), col(FacilitatorRow.institution_id))
         for facilitator in (await tx.session.scalars(ordered.execution_options(populate_existing=True))).all():
             matches[facilitator.match_id].facilitators.append(facilitator)
@@ -155,7 +156,7 @@ async def due_needs(tx: Tx, column: Any, now: datetime, limit: int) -> list[UUID
     ids = (await tx.session.scalars(due)).all()
     held = (
         select(col(NeedRow.id))
-        .where(col(NeedRow.id).in_(ids))
+        .where(among(col(NeedRow.id), ids))
         .order_by(col(NeedRow.id))
         .with_for_update(skip_locked=True)
     )

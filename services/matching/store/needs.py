@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from services.matching.domain.formalising import TAKES_A_PLACE
+from services.matching.store.arrays import among
 from services.matching.tables import EngagementRow, InstitutionRow, MatchRow, NeedRow
 
 if TYPE_CHECKING:
@@ -97,12 +98,12 @@ async def quiet(tx: Tx, need_id: UUID, since: datetime) -> set[UUID]:
 async def quiet_of(tx: Tx, need_ids: Collection[UUID], since: datetime) -> dict[UUID, set[UUID]]:
     """The same for several needs."""
     closed = select(col(MatchRow.need_id), col(MatchRow.capability_id)).where(
-        col(MatchRow.need_id).in_(need_ids),
+        among(col(MatchRow.need_id), need_ids),
         col(MatchRow.status).in_(("declined", "expired")),
         col(MatchRow.updated_at) > since,
     )
     engaged = select(col(EngagementRow.need_id), col(EngagementRow.capability_id)).where(
-        col(EngagementRow.need_id).in_(need_ids), col(EngagementRow.state).in_(TAKES_A_PLACE)
+        among(col(EngagementRow.need_id), need_ids), col(EngagementRow.state).in_(TAKES_A_PLACE)
     )
     found: dict[UUID, set[UUID]] = {}
     for need_id, capability_id in await tx.session.execute(closed.union(engaged)):
@@ -121,6 +122,6 @@ async def of_institution(tx: Tx, institution_id: UUID) -> list[UUID]:
 async def with_open_matches(tx: Tx, capability_ids: Collection[UUID]) -> dict[UUID, UUID]:
     """Need -> one of these capabilities with which it has an open match."""
     rows = select(col(MatchRow.need_id), col(MatchRow.capability_id)).where(
-        ~col(MatchRow.closed), col(MatchRow.capability_id).in_(capability_ids)
+        ~col(MatchRow.closed), among(col(MatchRow.capability_id), capability_ids)
     )
     return {row[0]: row[1] for row in await tx.session.execute(rows)}

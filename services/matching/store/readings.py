@@ -13,9 +13,9 @@ from services.matching.store.capabilities import PUBLISHED
 from services.matching.tables import WordRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from services.matching.engine.readings import Reading, Word
+    from services.matching.engine.readings import Taken, Word
     from shared.messaging.transaction import Tx
 
 _GIVEN = "unnest(cast(:kinds as integer[]), cast(:words as text[])) as given (kind, word)"
@@ -25,23 +25,24 @@ _ADD = text(
 )
 _NUMBERS = text(f"select word.kind, word.word, word.number from word natural join {_GIVEN}")  # noqa: S608
 _KEEP = text(
-    "insert into reading (capability_id, version, edition, head, facets, terms)"
-    " select id, version, :edition, head, facets, terms"
-    " from unnest(cast(:ids as uuid[]), cast(:versions as integer[]), cast(:heads as bytea[]),"
-    " cast(:facets as bytea[]), cast(:terms as bytea[])) as given (id, version, head, facets, terms)"
-    " on conflict (capability_id) do update set version = excluded.version, edition = excluded.edition,"
+    "insert into reading (capability_id, sequence, edition, head, facets, terms)"
+    " select id, sequence, :edition, head, facets, terms"
+    " from unnest(cast(:ids as uuid[]), cast(:sequences as text[]), cast(:heads as bytea[]),"
+    " cast(:facets as bytea[]), cast(:terms as bytea[])) as given (id, sequence, head, facets, terms)"
+    " on conflict (capability_id) do update set sequence = excluded.sequence, edition = excluded.edition,"
     " head = excluded.head, facets = excluded.facets, terms = excluded.terms"
 )
+_READ = "r.capability_id = c.id and r.sequence = c.sequence and r.edition = :edition and r.capability_id > :last"
+"""A reading is of a capability as one event left it, and of one edition of how it is read."""
 _PAGE = text(
-    "select count(*), string_agg(uuid_send(id), '' order by id), string_agg(uuid_send(institution_id), '' order by id),"
+    "select count(*), string_agg(uuid_send(id), '' order by id), string_agg(uuid_send(institution_id), '' order by id),"  # noqa: S608
     " string_agg(head, '' order by id), string_agg(facets, '' order by id), string_agg(terms, '' order by id)"
-    " from (select c.id, c.institution_id, r.head, r.facets, r.terms from capability c join reading r"
-    " on r.capability_id = c.id and r.version = c.version and r.edition = :edition"
-    " where c.status = :published and c.id > :last and r.capability_id > :last order by c.id limit :limit) as page"
+    " from (select c.id, c.institution_id, r.head, r.facets, r.terms from capability c"
+    f" join reading r on {_READ}"
+    " where c.status = :published and c.id > :last order by c.id limit :limit) as page"
 )
 _LACKING = text(
-    "select c.id, c.version from capability c left join reading r"
-    " on r.capability_id = c.id and r.version = c.version and r.edition = :edition and r.capability_id > :last"
+    f"select c.id from capability c left join reading r on {_READ}"  # noqa: S608
     " where c.status = :published and c.id > :last and r.capability_id is null order by c.id limit :limit"
 )
 _DROP = text(
@@ -63,12 +64,12 @@ async def numbers(tx: Tx, wanted: Collection[Word]) -> dict[Word, int]:
     return {(kind, word): number for kind, word, number in await tx.session.execute(_NUMBERS, given)}
 
 
-async def keep(tx: Tx, edition: str, readings: Iterable[Reading]) -> None:
-    """Stores them in the place of older ones."""
-    rows = list(readings)
+async def keep(tx: Tx, edition: str, taken: Iterable[Taken], sequences: Mapping[str, str]) -> None:
+    """Stores what was taken of capabilities with these sequences, in the place of older readings."""
+    rows = list(taken)
     if rows:
-        ids, versions, heads, facets, terms = (list(column) for column in zip(*rows, strict=True))
-        given = {"versions": versions, "heads": heads, "facets": facets, "terms": terms}
+        ids, heads, facets, terms = (list(column) for column in zip(*rows, strict=True))
+        given = {"heads": heads, "facets": facets, "terms": terms, "sequences": [sequences[i] for i in ids]}
         await tx.session.execute(_KEEP, given | {"edition": edition, "ids": [UUID(i) for i in ids]})
 
 
@@ -79,10 +80,10 @@ async def page_after(tx: Tx, edition: str, last: UUID, limit: int) -> Page | Non
     return Page(*parts) if rows else None
 
 
-async def lacking(tx: Tx, edition: str, last: UUID, limit: int) -> Sequence[Any]:
-    """(id, version) of the next published capabilities that have none."""
+async def lacking(tx: Tx, edition: str, last: UUID, limit: int) -> Sequence[UUID]:
+    """The next published capabilities that have none."""
     given = {"edition": edition, "published": PUBLISHED, "last": last, "limit": limit}
-    return (await tx.session.execute(_LACKING, given)).all()
+    return (await tx.session.scalars(_LACKING, given)).all()
 
 
 async def drop_unused(tx: Tx) -> None:

@@ -22,7 +22,7 @@ def upgrade() -> None:
     op.create_table(
         "reading",
         sa.Column("capability_id", sa.Uuid(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.Text(), nullable=False),
         sa.Column("edition", sa.Text(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("facets", sa.LargeBinary(), nullable=False),
