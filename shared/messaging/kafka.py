@@ -53,22 +53,27 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 async def stop_bounded(client: Any) -> None:  # noqa: ANN401 (any aiokafka client)
-    """`stop()` does not return with the broker down and may raise CancelledError, so it gets its own bounded task."""
+    """`stop()` does not return with the broker down and may raise CancelledError, so it gets its own bounded task.
+
+    One that fails half-way leaves its connections open, as one that does not return does.
+    """
     if not await _bounded(client.stop()):
         await close_hard(client)
 
 
 async def _bounded(work: Awaitable[object]) -> bool:
-    """Whether it ended in time, well or not: in a task of its own, so that its CancelledError is not taken for ours."""
+    """Whether it ended in time and well: in a task of its own, so that its CancelledError is not taken for ours."""
     task = asyncio.ensure_future(work)
     done, _ = await asyncio.wait({task}, timeout=STOP_SECONDS)
     if not done:
         task.cancel()
         await asyncio.wait({task}, timeout=STOP_SECONDS)
+    well = False
     if task.done():
         with contextlib.suppress(asyncio.CancelledError, Exception):
             task.result()
-    return bool(done)
+            well = bool(done)
+    return well
 
 
 _OWN_TASKS = (

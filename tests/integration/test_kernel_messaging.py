@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from sqlalchemy import text
 
 from shared.data.database import direct_connection
@@ -137,6 +138,26 @@ async def committed(parts: Parts, probe: Probe, offset: int) -> bool:
     async with admin(parts.bootstrap) as client:
         offsets = await client.list_consumer_group_offsets(consumer.prefix + consumer.group)
     return offset in [each.offset for each in offsets.values()]
+
+
+async def test_a_client_whose_end_fails_half_way_is_closed_all_the_same(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "makes the topic")
+        await eventually(lambda: heard(probe, 1))
+        topic = probe.running.settings.topic_prefix + TOPIC.name
+        client = AIOKafkaConsumer(topic, bootstrap_servers=parts.bootstrap, group_id=f"{topic}-stranger")
+        await client.start()
+        connections = list(client._client._conns.values())
+        assert any(connection.connected() for connection in connections)
+
+        async def fails() -> None:
+            raise KafkaError("the coordinator moved")
+
+        monkeypatch.setattr(client._coordinator, "close", fails)
+        await stop_bounded(client)
+        assert not any(connection.connected() for connection in connections)
 
 
 async def rename(probe: Probe, thing_id: str) -> None:
