@@ -4,10 +4,12 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.matching.engine import postings
 from services.matching.engine import search as search_module
 from services.matching.engine import store as store_module
 from services.matching.engine.eligibility import Pair, eligible
@@ -289,3 +291,10 @@ def test_both_directions_agree_on_eligibility_and_score(facts: Facts, needs: lis
     for capability_id in index.ids()[:3]:
         for ranked in index.needs_for(capability_id, needs, ON):
             assert ranked.scored in index.rank(ranked.need, ON, k=100)
+
+
+def test_terms_are_put_in_order_and_equal_ones_stay_as_they_stand() -> None:
+    draw = np.random.default_rng(1)
+    for most in (1, 300, 1 << 16, 1 << 22):
+        terms = draw.integers(0, most, 5_000, dtype=np.int32)
+        assert np.array_equal(postings._in_order(terms), np.argsort(terms, kind="stable"))

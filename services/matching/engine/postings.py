@@ -153,12 +153,27 @@ def _sums(keep: NDArray[np.bool_], counts: Slots) -> Slots:
 def _turned(
     terms: list[NDArray[np.int32]], impacts: list[NDArray[np.uint8]], counts: list[Slots], size: int
 ) -> tuple[Lists, NDArray[np.uint8]]:
-    # a quarter of a second and 30 MB that small installations do without
-    from scipy.sparse import csr_matrix  # noqa: PLC0415
+    """Terms of rows, part by part, as rows of terms: each entry goes behind those of its term in the parts before."""
+    frequency = sum((np.bincount(part, minlength=size) for part in terms), np.zeros(size, dtype=np.int64))
+    starts = np.concatenate([[0], np.cumsum(frequency)])
+    rows, bounds = np.empty(int(starts[-1]), dtype=np.int32), np.empty(int(starts[-1]), dtype=np.uint8)
+    free, first = starts[:-1].copy(), 0
+    for part, impact, lengths in zip(terms, impacts, counts, strict=True):
+        order = _in_order(part)
+        said = part[order]
+        begins = np.flatnonzero(np.concatenate([said[:1] >= 0, said[1:] != said[:-1]]))
+        often = np.diff(np.append(begins, len(said)))
+        places = np.arange(len(said)) + np.repeat(free[said[begins]] - begins, often)
+        rows[places] = np.repeat(np.arange(first, first + len(lengths), dtype=np.int32), lengths)[order]
+        bounds[places] = impact[order]
+        free[said[begins]] += often
+        first += len(lengths)
+    return Lists(rows, starts), bounds
 
-    lengths = np.concatenate([np.zeros(0, dtype=np.int64), *counts])
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    data = np.concatenate([np.zeros(0, dtype=np.uint8), *impacts])
-    columns = np.concatenate([np.zeros(0, dtype=np.int32), *terms])
-    by_term = csr_matrix((data, columns, starts), shape=(len(lengths), size), copy=False).tocsc()
-    return Lists(by_term.indices, by_term.indptr.astype(np.int64)), by_term.data
+
+def _in_order(terms: NDArray[np.int32]) -> Slots:
+    """Places of the terms in rising order, equal ones as they stand: numpy sorts 16 bits at once in linear time."""
+    low = np.argsort((terms & 0xFFFF).astype(np.uint16), kind="stable")
+    high = (terms >> 16).astype(np.uint16)[low]
+    found: Slots = low[np.argsort(high, kind="stable")] if high.any() else low
+    return found
