@@ -45,7 +45,7 @@ async def load_institutions(tx: Tx, index: Index) -> dict[str, int]:
         last = rows[-1].id
         known = [records.institution(row) for row in rows]
         await asyncio.to_thread(index.add_institutions, known)
-        versions |= {facts.id: row.version for facts, row in zip(known, rows, strict=True)}
+        versions |= {institution.id: row.version for institution, row in zip(known, rows, strict=True)}
     return versions
 
 
