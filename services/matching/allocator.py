@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from services.matching.bell import BELL, wait
+from services.matching.bell import BELL
 from services.matching.commands import allocation, market
 from services.matching.domain.rounds import APPROVED, COMPUTING
 from services.matching.store import rounds
 from shared.data.database import is_passing
 from shared.ops.faults import Fault
+from shared.ops.waiting import wait_any
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -36,6 +37,7 @@ class Allocator:
         """Until `stop` is set; heals from passing faults by itself."""
         with BELL.listening() as woken:
             while not stop.is_set():
+                woken.clear()
                 try:
                     while self._running.relay.leading.is_set() and not stop.is_set() and await self._turn():
                         pass
@@ -44,8 +46,8 @@ class Allocator:
                     if not is_passing(error):
                         log.exception("round_failed")
                     self.fault.report(f"{type(error).__name__}: {error}"[:200])
-                    await wait(asyncio.Event(), stop, 1.0)
-                await wait(woken, stop, IDLE_SECONDS)
+                    await wait_any(1.0, stop)
+                await wait_any(IDLE_SECONDS, woken, stop)
 
     async def _turn(self) -> bool:
         """One step of one round; whether there was any."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import Gauge, Histogram
 
-from services.matching.bell import BELL, wait
+from services.matching.bell import BELL
 from services.matching.commands.reconcile import reconcile
 from services.matching.commands.supply import absorb
 from services.matching.loading import Keeper
 from services.matching.store import queue
 from shared.data.database import is_passing
 from shared.ops.faults import Fault
+from shared.ops.waiting import wait_any
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -58,6 +59,7 @@ class Worker:
         """Until `stop` is set; heals from passing faults by itself."""
         with BELL.listening() as woken:
             while not stop.is_set():
+                woken.clear()
                 try:
                     await self._turn(stop)
                     self._failing.set(0)
@@ -67,8 +69,8 @@ class Worker:
                         log.exception("engine_failed")
                     self._failing.set(1)
                     self.fault.report(f"{type(error).__name__}: {error}"[:200])
-                    await wait(asyncio.Event(), stop, 1.0)
-                await wait(woken, stop, IDLE_SECONDS)
+                    await wait_any(1.0, stop)
+                await wait_any(IDLE_SECONDS, woken, stop)
 
     async def _turn(self, stop: asyncio.Event) -> None:
         """Works while there is work; followers only keep their index."""

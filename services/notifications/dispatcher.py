@@ -19,12 +19,13 @@ from prometheus_client import Counter
 from services.notifications.channels.webhook import Outcome
 from services.notifications.commands.deliveries import forgive, record_failure, record_successes
 from services.notifications.domain.retries import is_success
-from services.notifications.signals import Signals, wait_any
+from services.notifications.signals import Signals
 from services.notifications.store import deliveries, events, webhooks
 from shared.data.database import is_passing
 from shared.ops.failpoints import reach
 from shared.ops.faults import Fault
 from shared.ops.ids import new_id
+from shared.ops.waiting import wait_any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

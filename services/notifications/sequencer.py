@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.notifications.commands.deliveries import stamp
-from services.notifications.signals import Signals, wait_any
+from services.notifications.signals import Signals
 from services.notifications.store import positions
 from shared.data.database import is_passing
 from shared.ops.faults import Fault
+from shared.ops.waiting import wait_any
 
 if TYPE_CHECKING:
     from shared.service import Running

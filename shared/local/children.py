@@ -24,7 +24,7 @@ import psutil
 from shared.local.errors import LocalPartError
 
 _POLL_SECONDS = 0.01
-_SLOWEST_POLL_SECONDS = 0.25
+_SLOWEST_POLL_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 _SHOWN_LINES = 15
 _REASONS = {

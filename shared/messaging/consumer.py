@@ -17,12 +17,12 @@ from aiokafka.errors import KafkaError
 from shared.data.database import is_passing
 from shared.messaging.kafka import admin, stop_bounded
 from shared.messaging.logs import Log, change_of, find_logs
-from shared.messaging.patience import backoff, wait
 from shared.messaging.subscription import START_SECONDS, started
 from shared.ops.faults import Fault
+from shared.ops.waiting import backoff, wait_any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from prometheus_client import Gauge
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SLICE_RECORDS = 500
-POLL_MS = 1_000
-FIRST_POLL_MS = 100
-"""What waits comes at once; a service in which nothing waits is ready so much sooner."""
+FIRST_POLL_MS, POLL_MS, QUIET_POLL_MS = 100, 1_000, 4_000
+"""What waits comes at once. At first, so that a service in which nothing waits is ready sooner; while partitions are
+behind, paused or not told to Kafka; and when all is quiet."""
 POLL_SECONDS = 30.0
 COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
@@ -105,7 +105,7 @@ class Consumer:
                 if consumer is not None:
                     await stop_bounded(consumer)
             self._attempt += 1
-            await wait(stop, backoff(self._attempt))
+            await wait_any(backoff(self._attempt), stop)
 
     async def _started(self) -> AIOKafkaConsumer:
         # a topic made after the subscription would be met only at the next metadata refresh
@@ -154,9 +154,7 @@ class Consumer:
         patience = FIRST_POLL_MS
         while not stop.is_set():
             assignments = self._assignments
-            async with asyncio.timeout(POLL_SECONDS):
-                polled = await consumer.getmany(timeout_ms=patience, max_records=SLICE_RECORDS * 6)
-            patience = POLL_MS
+            polled = await self._poll(consumer, stop, patience)
             self.kafka_fault.clear()
             self._attempt = 0
             if self._unpositioned:
@@ -170,6 +168,25 @@ class Consumer:
             self._watch(consumer, advanced=bool(polled))
             await self._commit(consumer)
             await self._look(consumer)
+            patience = QUIET_POLL_MS if self._quiet(consumer) else POLL_MS
+
+    @staticmethod
+    async def _poll(
+        consumer: AIOKafkaConsumer, stop: asyncio.Event, patience_ms: int
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
+        """What has come; nothing when the time has passed or `stop` is set first. Raises TimeoutError when it hangs."""
+        polling = asyncio.ensure_future(consumer.getmany(timeout_ms=patience_ms, max_records=SLICE_RECORDS * 6))
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return polling.result() if polling.done() else {}
+        finally:
+            polling.cancel()
+            stopping.cancel()
+
+    def _quiet(self, consumer: AIOKafkaConsumer) -> bool:
+        return not (self.lag or self._unpositioned or consumer.paused()) and self._offsets == self._committed
 
     async def _work_off(
         self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record], assignments: int

@@ -8,7 +8,6 @@ cursor, and marked by the list of acknowledged ids, never by a range (a range lo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,6 +19,7 @@ from shared.messaging.kafka import close_hard, partition_of, stop_bounded
 from shared.messaging.published import PublishedLogs
 from shared.ops.failpoints import reach
 from shared.ops.faults import Fault
+from shared.ops.waiting import wait_any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -36,15 +36,19 @@ SLICE_ROWS = 500
 BATCH_BYTES = 131_072
 SLICE_SECONDS = 8.0
 LOOK_BACK_SLICES = 16
-IDLE_SECONDS = (0.025, 1.0)
+IDLE_SECONDS = (0.025, 5.0)  # woken by whoever writes; the long wait is for who ended before it could wake us
+TROUBLE_SECONDS = 1.0
 LOOK_SECONDS = 10.0
 MOST_BYTES = BATCH_BYTES * 4 - 4096
+FOLLOW_SECONDS = 1.0
 LEADER_LOCK = 7_236_912  # of relay and scheduler; each service has a database of its own
 
 _UNSENT = """
     select id, event_id, topic, key, sequence, type, subject, time, correlation, causation, traceparent, value
     from outbox where published_at is null and id > $1 order by id limit $2
 """
+_CHANNEL = "outbox"
+_KNOCK = f"notify {_CHANNEL}"
 _MARK = "update outbox set published_at = now() where id = any($1::bigint[])"
 
 Row = Any  # asyncpg.Record
@@ -103,15 +107,23 @@ class Relay:
     async def _lead(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         while not await connection.fetchval("select pg_try_advisory_lock($1)", LEADER_LOCK):
             self.database_fault.clear()
-            await self._pause(1.0, stop)
+            await self._follow(connection, stop)
             if stop.is_set():
                 return
         self.database_fault.clear()
         self.leading.set()
         try:
+            await connection.add_listener(_CHANNEL, lambda *_: self.wake())
             await self._publish_until(connection, stop)
         finally:
             self.leading.clear()  # at once: somebody else may lead from now on
+
+    async def _follow(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
+        """For a second, in which the relay that leads is told of what this process commits."""
+        until = asyncio.get_running_loop().time() + FOLLOW_SECONDS
+        while not stop.is_set() and (left := until - asyncio.get_running_loop().time()) > 0:
+            if await self._pause(left, stop):
+                await connection.execute(_KNOCK)
 
     async def _publish_until(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         idle, look_at = IDLE_SECONDS[0], 0.0
@@ -125,8 +137,9 @@ class Relay:
                 look_at = now + LOOK_SECONDS
                 if not await self._same_logs(connection):
                     continue
-            await self._pause(idle, stop)
-            idle = min(idle * 2, IDLE_SECONDS[1])
+            woken = await self._pause(idle, stop)
+            longest = TROUBLE_SECONDS if self.kafka_fault.since else IDLE_SECONDS[1]
+            idle = IDLE_SECONDS[0] if woken else min(idle * 2, longest)
 
     async def _publish_backlog(self, connection: asyncpg.Connection, stop: asyncio.Event) -> int:
         """Slices from the oldest unsent row on; reads the next slice while Kafka acknowledges this one."""
@@ -283,14 +296,9 @@ class Relay:
             producer, self._producer = self._producer, None
             await stop_bounded(producer)
 
-    async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
-        """Waits for a wake, for `stop`, or for the time to pass. One wake ends one pause: who paused looks again."""
-        waits = [asyncio.ensure_future(self._woken.wait()), asyncio.ensure_future(stop.wait())]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._woken.clear()
-            for wait in waits:
-                wait.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await wait
+    async def _pause(self, seconds: float, stop: asyncio.Event) -> bool:
+        """Waits for a wake, for `stop`, or for the time to pass; whether it was a wake, which ends one pause only."""
+        await wait_any(seconds, self._woken, stop)
+        woken = self._woken.is_set()
+        self._woken.clear()
+        return woken

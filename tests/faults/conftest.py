@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import pytest_asyncio
 
 from tests.faults.installation import installed
@@ -15,6 +14,7 @@ from tests.support.system import Receiver
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
     from _pytest.terminal import TerminalReporter
 
 

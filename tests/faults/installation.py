@@ -9,7 +9,6 @@ import signal
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -29,6 +28,7 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 INSTANCE = "faults"
 DAY_SECONDS = 24 * 3600

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
@@ -22,7 +21,11 @@ from shared.web import versions
 from tests.support import parts as support
 from tests.support import waiting
 
-GUARDS = "tests/faults/test_kernel_guards.py::test_"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RELAY = "tests/faults/test_relay_guards.py::test_"
+CONSUMER = "tests/faults/test_consumer_guards.py::test_"
 HTTP = "tests/integration/test_kernel_http.py::test_"
 MESSAGING = "tests/integration/test_kernel_messaging.py::test_"
 PATIENCE_SECONDS = 15.0
@@ -61,6 +64,10 @@ def mark_a_range() -> None:
 def a_cursor_instead_of_unsent() -> None:
     sent = "(select coalesce(max(id), 0) from outbox where published_at is not null)"
     relay._UNSENT = relay._UNSENT.replace("id > $1", f"id > greatest($1, {sent})")
+
+
+def a_follower_tells_nobody() -> None:
+    relay._KNOCK = "select 1"
 
 
 def no_lock_of_the_leader() -> None:
@@ -237,64 +244,67 @@ class _Nothing:
 
 MUTATIONS = {
     "rows are marked before the acknowledgement": Mutation(
-        mark_before_acknowledgement, GUARDS + "a_row_without_an_acknowledgement_stays_unsent"
+        mark_before_acknowledgement, RELAY + "a_row_without_an_acknowledgement_stays_unsent"
     ),
     "a range of rows is marked": Mutation(
-        mark_a_range, GUARDS + "a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named"
+        mark_a_range, RELAY + "a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named"
     ),
     "a cursor instead of unsent": Mutation(
-        a_cursor_instead_of_unsent, GUARDS + "a_row_that_commits_after_a_later_one_is_sent"
+        a_cursor_instead_of_unsent, RELAY + "a_row_that_commits_after_a_later_one_is_sent"
     ),
-    "no lock of the leading relay": Mutation(no_lock_of_the_leader, GUARDS + "of_two_processes_one_relay_leads"),
+    "no lock of the leading relay": Mutation(no_lock_of_the_leader, RELAY + "of_two_processes_one_relay_leads"),
+    "a follower's commit wakes nobody": Mutation(
+        a_follower_tells_nobody, RELAY + "what_a_follower_commits_goes_out_at_once"
+    ),
     "later rows overtake one that waits": Mutation(
         later_rows_overtake_one_that_cannot_be_sent,
-        GUARDS + "a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named",
+        RELAY + "a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named",
     ),
     "an unsendable row holds up everybody": Mutation(
         an_unsendable_row_holds_up_everybody,
-        GUARDS + "a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named",
+        RELAY + "a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named",
     ),
     "the relay does not notice a new log": Mutation(
-        a_new_log_is_not_noticed_by_the_relay, GUARDS + "a_topic_made_anew_is_filled_again_and_read_from_its_start"
+        a_new_log_is_not_noticed_by_the_relay, RELAY + "a_topic_made_anew_is_filled_again_and_read_from_its_start"
     ),
     "the consumer does not notice a new log": Mutation(
-        a_new_log_is_not_noticed_by_the_consumer, GUARDS + "a_topic_made_anew_is_filled_again_and_read_from_its_start"
+        a_new_log_is_not_noticed_by_the_consumer, RELAY + "a_topic_made_anew_is_filled_again_and_read_from_its_start"
     ),
     "partitions as Kafka has them": Mutation(
-        partitions_as_kafka_has_them, GUARDS + "a_key_stays_where_it_is_when_partitions_are_added"
+        partitions_as_kafka_has_them, RELAY + "a_key_stays_where_it_is_when_partitions_are_added"
     ),
     "the event outside its transaction": Mutation(
-        the_event_outside_its_transaction, GUARDS + "a_refused_command_is_told_to_nobody"
+        the_event_outside_its_transaction, RELAY + "a_refused_command_is_told_to_nobody"
     ),
     "sequences without a row lock": Mutation(
-        numbers_without_a_lock, GUARDS + "the_next_number_of_a_key_waits_for_the_transaction_that_drew_the_last"
+        numbers_without_a_lock, RELAY + "the_next_number_of_a_key_waits_for_the_transaction_that_drew_the_last"
     ),
-    "no inbox": Mutation(no_inbox, GUARDS + "an_event_that_comes_again_in_any_order_has_one_effect"),
+    "no inbox": Mutation(no_inbox, CONSUMER + "an_event_that_comes_again_in_any_order_has_one_effect"),
     "the inbox outside the transaction": Mutation(
         the_inbox_outside_the_transaction,
-        GUARDS + "what_was_in_hand_when_a_consumer_died_has_its_effect_once[consumer.handled]",
+        CONSUMER + "what_was_in_hand_when_a_consumer_died_has_its_effect_once[consumer.handled]",
     ),
     "positions outside the transaction": Mutation(
         positions_outside_the_transaction,
-        GUARDS + "what_was_in_hand_when_a_consumer_died_has_its_effect_once[consumer.handled]",
+        CONSUMER + "what_was_in_hand_when_a_consumer_died_has_its_effect_once[consumer.handled]",
     ),
     "positions are not sought on assignment": Mutation(
         positions_are_not_sought, MESSAGING + "a_restored_database_is_told_what_it_lacks_in_order"
     ),
     "poison taken for a passing fault": Mutation(
-        poison_is_taken_for_a_passing_fault, GUARDS + "one_bad_record_is_buried_and_its_neighbours_are_not"
+        poison_is_taken_for_a_passing_fault, CONSUMER + "one_bad_record_is_buried_and_its_neighbours_are_not"
     ),
     "a passing fault taken for poison": Mutation(
-        a_passing_fault_is_taken_for_poison, GUARDS + "a_fault_of_the_surroundings_buries_nothing"
+        a_passing_fault_is_taken_for_poison, CONSUMER + "a_fault_of_the_surroundings_buries_nothing"
     ),
     "a whole slice is buried": Mutation(
-        a_whole_slice_is_buried, GUARDS + "one_bad_record_is_buried_and_its_neighbours_are_not"
+        a_whole_slice_is_buried, CONSUMER + "one_bad_record_is_buried_and_its_neighbours_are_not"
     ),
     "no budget of dead letters": Mutation(
-        no_budget_of_dead_letters, GUARDS + "a_deploy_where_every_record_fails_drains_no_topic"
+        no_budget_of_dead_letters, CONSUMER + "a_deploy_where_every_record_fails_drains_no_topic"
     ),
     "a redrive is not remembered": Mutation(
-        a_redrive_forgets_that_it_was, GUARDS + "a_redriven_letter_has_one_effect_however_often"
+        a_redrive_forgets_that_it_was, CONSUMER + "a_redriven_letter_has_one_effect_however_often"
     ),
     "no stored answers": Mutation(no_stored_answers, HTTP + "twenty_equal_keys_at_once_make_one_thing"),
     "If-Match is not looked at": Mutation(no_look_at_if_match, HTTP + "versions_428_412_400_and_star"),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
 
-from services.notifications.signals import wait_any
+from shared.ops.waiting import wait_any
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from services.notifications.signals import Bell
+    from shared.ops.waiting import Bell
 
 COMMENT_SECONDS = 15.0
 LOOK_SECONDS = 2.0

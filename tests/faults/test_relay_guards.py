@@ -1,78 +1,45 @@
-"""Each protection of the kernel alone, on the smallest service: what would happen without it, made to happen."""
+"""Each protection of outbox and relay alone: what would happen without it, made to happen."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import NewPartitions
 
-from shared import operations
 from shared.data.database import direct_connection
-from shared.messaging import subscription
+from shared.messaging import relay
 from shared.messaging.envelope import SYSTEM_BY
 from shared.messaging.kafka import admin, ensure_topics, partition_of, stop_bounded
 from shared.ops import failpoints
 from tests.faults.checker import Figures
 from tests.faults.striking import row
 from tests.faults.tools.proxy import KafkaProxy
-from tests.support.kafka import PARTITIONS, Foreign, read_topic
 from tests.support.parts import Parts
-from tests.support.probe import TOPIC, Heard, Probe, Thing, ThingMade, probe_database, running_probe
+from tests.support.probe import TOPIC, Probe, Thing, ThingMade, probe_database, running_probe
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.messaging.envelope import CloudEvent
+    import asyncpg
+
+
+from tests.faults.probing import UNSENT, heard, make, no_rows, on_kafka, rename
 
 pytestmark = pytest.mark.asyncio
-UNSENT = "select id from outbox where published_at is null order by id"
 
 
 @pytest.fixture(autouse=True)
 def disarmed() -> Iterator[None]:
     yield
     failpoints.disarm()
-
-
-async def make(probe: Probe, title: str) -> str:
-    answer = await probe.client.post("/things", json={"title": title}, headers=probe.as_owner())
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
-
-
-async def rename(probe: Probe, thing: str, title: str) -> None:
-    headers = probe.as_owner() | {"if-match": "*"}
-    answer = await probe.client.post(f"/things/{thing}/rename", json={"title": title}, headers=headers)
-    assert answer.status_code == 200, answer.text
-
-
-async def heard(probe: Probe, number: int) -> bool:
-    found = await probe.count(Heard)
-    assert found == number, f"{found} of {number} heard"
-    assert await probe.rows("select * from dead_letter") == []
-    return True
-
-
-async def on_kafka(parts: Parts, probe: Probe) -> list[CloudEvent]:
-    return await read_topic(parts.bootstrap, probe.running.settings.topic_prefix + TOPIC.name)
-
-
-async def no_rows(probe: Probe, sql: str) -> bool:
-    found = await probe.rows(sql)
-    assert not found, found
-    return True
-
-
-# relay and outbox
 
 
 async def test_a_row_without_an_acknowledgement_stays_unsent(parts: Parts) -> None:
@@ -162,19 +129,34 @@ async def test_a_follower_that_is_woken_asks_once_a_second_all_the_same(
         await eventually(one.running.relay.leading.is_set)
         async with running_probe(parts, url=url, prefix=prefix, replica="b") as other:
             asked: list[float] = []
-            pause = other.running.relay._pause
+            follow = other.running.relay._follow
 
-            async def noted(seconds: float, stop: asyncio.Event) -> None:
+            async def noted(connection: asyncpg.Connection, stop: asyncio.Event) -> None:
                 asked.append(time.monotonic())
-                await pause(seconds, stop)
+                await follow(connection, stop)
 
-            monkeypatch.setattr(other.running.relay, "_pause", noted)
+            monkeypatch.setattr(other.running.relay, "_follow", noted)
             await eventually(lambda: asked)
             await make(other, "wakes the relay of its process")
             await eventually(lambda: heard(one, 1))
             await eventually(lambda: len(asked) >= 5)
-    # one of the four waits was cut short by the wake
-    assert asked[4] - asked[0] > 2.5
+    assert asked[4] - asked[0] > 3.9
+
+
+async def sent(probe: Probe) -> bool:
+    return not await probe.rows(UNSENT)
+
+
+async def test_what_a_follower_commits_goes_out_at_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "IDLE_SECONDS", (600.0, 600.0))  # the one that leads looks only when it is told to
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix) as one:
+        await eventually(one.running.relay.leading.is_set)
+        async with running_probe(parts, url=url, prefix=prefix, replica="b") as other:
+            for n in range(3):
+                await make(other, f"thing {n}")
+                await eventually(lambda: sent(one), 5)
+            assert not other.running.relay.leading.is_set()
 
 
 async def test_sixteen_writers_of_one_key_draw_numbers_without_gaps(parts: Parts) -> None:
@@ -265,138 +247,6 @@ async def places(parts: Parts, topic: str) -> list[tuple[bytes, int]]:
         return [(record.key, record.partition) for records in polled.values() for record in records]
     finally:
         await stop_bounded(consumer)
-
-
-# consumer and inbox
-
-
-async def again(parts: Parts, probe: Probe, records: list[CloudEvent]) -> None:
-    PARTITIONS.setdefault(TOPIC.name, TOPIC.partitions)
-    async with Foreign(parts.bootstrap, probe.running.settings.topic_prefix) as foreign:
-        for record in records:
-            await foreign.send_record(TOPIC.name, record)
-
-
-async def test_an_event_that_comes_again_in_any_order_has_one_effect(parts: Parts) -> None:
-    async with running_probe(parts) as probe:
-        things = [await make(probe, f"thing {n}") for n in range(4)]
-        for thing in things:
-            await rename(probe, thing, "again")
-        await eventually(lambda: heard(probe, 8))
-        copies = await on_kafka(parts, probe) * 5
-        random.Random(1).shuffle(copies)  # noqa: S311 (an order)
-        await again(parts, probe, copies)
-        await make(probe, "last")
-        await eventually(lambda: heard(probe, 9))
-        await eventually(lambda: all_read(probe))
-        assert await heard(probe, 9)
-
-
-async def all_read(probe: Probe) -> bool:
-    return probe.running.consumer.lag == 0
-
-
-@pytest.mark.parametrize("point", ["consumer.handled", "consumer.committed"])
-async def test_what_was_in_hand_when_a_consumer_died_has_its_effect_once(parts: Parts, point: str) -> None:
-    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
-    async with running_probe(parts, url=url, prefix=prefix, failpoints=f"{point}=fail") as probe:
-        for n in range(6):
-            await make(probe, f"thing {n}")
-        await eventually(lambda: probe.running.consumer.fault.since)
-    failpoints.disarm()
-    async with running_probe(parts, url=url, prefix=prefix) as probe:
-        await eventually(lambda: heard(probe, 6))
-
-
-async def test_a_fault_of_the_surroundings_buries_nothing(parts: Parts) -> None:
-    async with running_probe(parts, failpoints="consumer.handled=fail") as probe:
-        await make(probe, "handled when the surroundings are well again")
-        await eventually(lambda: probe.running.consumer.fault.since)
-        failpoints.disarm()
-        await eventually(lambda: heard(probe, 1))
-
-
-async def test_one_bad_record_is_buried_and_its_neighbours_are_not(parts: Parts) -> None:
-    async with running_probe(parts) as probe:
-        thing = await make(probe, "good 0")
-        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
-            await hand.execute("lock table heard in access exclusive mode")  # so that they come as one slice
-            for title in ("good 1", "poison", "good 2", "good 3"):
-                await rename(probe, thing, title)
-            await eventually(lambda: no_rows(probe, UNSENT))
-        await eventually(lambda: buried(probe, 1))
-        await eventually(lambda: all_read(probe))
-        assert await probe.count(Heard) == 4
-        told = await probe.rows("select sequence from heard order by ctid")
-        assert [row.sequence[-1] for row in told] == ["1", "2", "4", "5"]
-
-
-async def buried(probe: Probe, number: int) -> bool:
-    return len(await probe.rows("select * from dead_letter")) == number
-
-
-async def test_a_redriven_letter_has_one_effect_however_often(parts: Parts) -> None:
-    async with running_probe(parts) as probe:
-        thing = await make(probe, "poison")
-        await eventually(lambda: buried(probe, 1))
-        await probe.rows_committed(
-            "update dead_letter set value = convert_to(replace(convert_from(value, 'UTF8'), 'poison', 'cured'), 'UTF8')"
-        )
-        [letter] = await probe.rows("select id from dead_letter")
-        outcomes = [await operations.redrive(probe.running, letter.id) for _ in range(2)]
-        assert outcomes == ["handled", "not waiting"]
-        told = Counter(str(row.thing_id) for row in await probe.rows("select thing_id from heard"))
-        assert told == {thing: 1}
-
-
-async def test_a_deploy_where_every_record_fails_drains_no_topic(parts: Parts) -> None:
-    async with running_probe(parts) as probe:
-        thing = await make(probe, "poison")
-        for n in range(40):
-            await rename(probe, thing, f"poison {n}")
-        await eventually(lambda: probe.running.consumer.limit_fault.since)
-        assert len(await probe.rows("select * from dead_letter")) <= 20
-
-
-async def test_a_lock_that_lasts_is_waited_for_and_nothing_is_lost(parts: Parts) -> None:
-    async with running_probe(parts) as probe:
-        await make(probe, "first")
-        await eventually(lambda: heard(probe, 1))
-        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
-            await hand.execute("lock table heard in access exclusive mode")
-            await make(probe, "waits")
-            waits: Any = "select count(*) from pg_locks where relation = 'heard'::regclass and not granted"
-            await eventually(lambda: hand.fetchval(waits))
-            await eventually(lambda: probe.running.consumer.fault.since, 20)  # lock_timeout
-        await eventually(lambda: heard(probe, 2))
-
-
-async def test_a_handler_slower_than_the_poll_interval_loses_and_repeats_nothing(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subscription, "MOST_POLL_MS", 1_500)
-    async with running_probe(parts) as probe:
-        await make(probe, "first")
-        await eventually(lambda: heard(probe, 1))
-        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
-            await hand.execute("lock table heard in access exclusive mode")
-            for n in range(5):
-                await make(probe, f"waits {n}")
-            begun = asyncio.get_running_loop().time()
-            await eventually(lambda: asyncio.get_running_loop().time() > begun + 4)
-        await eventually(lambda: heard(probe, 6))
-        await make(probe, "last")
-        await eventually(lambda: heard(probe, 7))
-
-
-async def test_a_new_database_hears_an_old_topic_from_its_beginning(parts: Parts) -> None:
-    prefix = f"r{uuid4().hex[:8]}."
-    async with running_probe(parts, prefix=prefix) as old:
-        for n in range(12):
-            await make(old, f"thing {n}")
-        await eventually(lambda: heard(old, 12))
-    async with running_probe(parts, prefix=prefix) as new:  # the same group, with offsets of its own in Kafka
-        await eventually(lambda: heard(new, 12))
 
 
 @pytest.mark.long

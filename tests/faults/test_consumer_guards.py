@@ -1,0 +1,164 @@
+"""Each protection of consumer and inbox alone: what would happen without it, made to happen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from shared import operations
+from shared.data.database import direct_connection
+from shared.messaging import subscription
+from shared.ops import failpoints
+from tests.support.kafka import PARTITIONS, Foreign
+from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.messaging.envelope import CloudEvent
+    from tests.support.parts import Parts
+
+from tests.faults.probing import UNSENT, heard, make, no_rows, on_kafka, rename
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture(autouse=True)
+def disarmed() -> Iterator[None]:
+    yield
+    failpoints.disarm()
+
+
+async def again(parts: Parts, probe: Probe, records: list[CloudEvent]) -> None:
+    PARTITIONS.setdefault(TOPIC.name, TOPIC.partitions)
+    async with Foreign(parts.bootstrap, probe.running.settings.topic_prefix) as foreign:
+        for record in records:
+            await foreign.send_record(TOPIC.name, record)
+
+
+async def test_an_event_that_comes_again_in_any_order_has_one_effect(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        things = [await make(probe, f"thing {n}") for n in range(4)]
+        for thing in things:
+            await rename(probe, thing, "again")
+        await eventually(lambda: heard(probe, 8))
+        copies = await on_kafka(parts, probe) * 5
+        random.Random(1).shuffle(copies)  # noqa: S311 (an order)
+        await again(parts, probe, copies)
+        await make(probe, "last")
+        await eventually(lambda: heard(probe, 9))
+        await eventually(lambda: all_read(probe))
+        assert await heard(probe, 9)
+
+
+async def all_read(probe: Probe) -> bool:
+    return probe.running.consumer.lag == 0
+
+
+@pytest.mark.parametrize("point", ["consumer.handled", "consumer.committed"])
+async def test_what_was_in_hand_when_a_consumer_died_has_its_effect_once(parts: Parts, point: str) -> None:
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix, failpoints=f"{point}=fail") as probe:
+        for n in range(6):
+            await make(probe, f"thing {n}")
+        await eventually(lambda: probe.running.consumer.fault.since)
+    failpoints.disarm()
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        await eventually(lambda: heard(probe, 6))
+
+
+async def test_a_fault_of_the_surroundings_buries_nothing(parts: Parts) -> None:
+    async with running_probe(parts, failpoints="consumer.handled=fail") as probe:
+        await make(probe, "handled when the surroundings are well again")
+        await eventually(lambda: probe.running.consumer.fault.since)
+        failpoints.disarm()
+        await eventually(lambda: heard(probe, 1))
+
+
+async def test_one_bad_record_is_buried_and_its_neighbours_are_not(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        thing = await make(probe, "good 0")
+        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
+            await hand.execute("lock table heard in access exclusive mode")  # so that they come as one slice
+            for title in ("good 1", "poison", "good 2", "good 3"):
+                await rename(probe, thing, title)
+            await eventually(lambda: no_rows(probe, UNSENT))
+        await eventually(lambda: buried(probe, 1))
+        await eventually(lambda: all_read(probe))
+        assert await probe.count(Heard) == 4
+        told = await probe.rows("select sequence from heard order by ctid")
+        assert [row.sequence[-1] for row in told] == ["1", "2", "4", "5"]
+
+
+async def buried(probe: Probe, number: int) -> bool:
+    return len(await probe.rows("select * from dead_letter")) == number
+
+
+async def test_a_redriven_letter_has_one_effect_however_often(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        thing = await make(probe, "poison")
+        await eventually(lambda: buried(probe, 1))
+        await probe.rows_committed(
+            "update dead_letter set value = convert_to(replace(convert_from(value, 'UTF8'), 'poison', 'cured'), 'UTF8')"
+        )
+        [letter] = await probe.rows("select id from dead_letter")
+        outcomes = [await operations.redrive(probe.running, letter.id) for _ in range(2)]
+        assert outcomes == ["handled", "not waiting"]
+        told = Counter(str(row.thing_id) for row in await probe.rows("select thing_id from heard"))
+        assert told == {thing: 1}
+
+
+async def test_a_deploy_where_every_record_fails_drains_no_topic(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        thing = await make(probe, "poison")
+        for n in range(40):
+            await rename(probe, thing, f"poison {n}")
+        await eventually(lambda: probe.running.consumer.limit_fault.since)
+        assert len(await probe.rows("select * from dead_letter")) <= 20
+
+
+async def test_a_lock_that_lasts_is_waited_for_and_nothing_is_lost(parts: Parts) -> None:
+    async with running_probe(parts) as probe:
+        await make(probe, "first")
+        await eventually(lambda: heard(probe, 1))
+        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
+            await hand.execute("lock table heard in access exclusive mode")
+            await make(probe, "waits")
+            waits: Any = "select count(*) from pg_locks where relation = 'heard'::regclass and not granted"
+            await eventually(lambda: hand.fetchval(waits))
+            await eventually(lambda: probe.running.consumer.fault.since, 20)  # lock_timeout
+        await eventually(lambda: heard(probe, 2))
+
+
+async def test_a_handler_slower_than_the_poll_interval_loses_and_repeats_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "MOST_POLL_MS", 1_500)
+    async with running_probe(parts) as probe:
+        await make(probe, "first")
+        await eventually(lambda: heard(probe, 1))
+        async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
+            await hand.execute("lock table heard in access exclusive mode")
+            for n in range(5):
+                await make(probe, f"waits {n}")
+            begun = asyncio.get_running_loop().time()
+            await eventually(lambda: asyncio.get_running_loop().time() > begun + 4)
+        await eventually(lambda: heard(probe, 6))
+        await make(probe, "last")
+        await eventually(lambda: heard(probe, 7))
+
+
+async def test_a_new_database_hears_an_old_topic_from_its_beginning(parts: Parts) -> None:
+    prefix = f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, prefix=prefix) as old:
+        for n in range(12):
+            await make(old, f"thing {n}")
+        await eventually(lambda: heard(old, 12))
+    async with running_probe(parts, prefix=prefix) as new:  # the same group, with offsets of its own in Kafka
+        await eventually(lambda: heard(new, 12))
