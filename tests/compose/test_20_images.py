@@ -24,6 +24,21 @@ print(json.dumps({
 }))
 """
 
+IMPORT = """
+import importlib, pkgutil, services, shared
+names = [m.name for p in (services, shared) for m in pkgutil.walk_packages(p.__path__, p.__name__ + ".")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+print(len(names))
+"""
+ALLOCATE = """
+from services.matching.engine.rounds import Edge, Market, Seeker, allocate
+edges = [Edge("one", "a", 0.9, 1.0), Edge("one", "b", 0.8, 1.0), Edge("two", "a", 0.9, 1.0), Edge("two", "b", 0.1, 1.0)]
+found = allocate(Market([Seeker("one", 1, True), Seeker("two", 1, False)], {"a": 1, "b": 1}, edges))
+print([(edge.need, edge.capability) for edge in found.chosen])
+"""
+
 
 def image(service: str) -> str:
     return f"bandung-{service}:test"
@@ -46,6 +61,16 @@ def test_an_image_holds_its_own_service_and_the_kernel_only(stack: Containers, s
         "forbidden": [],
         "embedded": [],
     }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_holds_all_that_its_modules_import(stack: Containers, service: str) -> None:
+    assert int(stack.docker("run", "--rm", "--entrypoint", "python", image(service), "-c", IMPORT)) > 100
+
+
+def test_the_image_of_matching_solves_a_round(stack: Containers) -> None:
+    said = stack.docker("run", "--rm", "--entrypoint", "python", image("matching"), "-c", ALLOCATE)
+    assert said.strip() == "[('one', 'b'), ('two', 'a')]"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -11,11 +11,11 @@ already stays as it is in a large market: exactness there would take hours for a
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from services.matching.engine.columns import Bools, Floats
+from services.matching.engine.solver import Rules, best_shares, best_whole
 
 LDC = "ldc"
 WHOLE = 1e-6
@@ -84,48 +84,29 @@ def allocate(market: Market) -> Allocation:
     edges = sorted(market.edges, key=lambda e: (e.need, e.capability))
     if not edges:
         return Allocation((), 0.0, 0.0)
-    matrix, limits = _rules(market, edges)
+    rules = _rules(market, edges)
     worth = np.array([edge.weight for edge in edges])
-    shares, bound = _relaxed(worth, matrix, limits)
+    shares, bound = best_shares(worth, rules)
     broken = (shares > WHOLE) & (shares < 1 - WHOLE)
     if broken.any():
-        open_needs = {edge.need for edge, part in zip(edges, broken.tolist(), strict=True) if part}
-        again = np.array([len(edges) <= FEW_EDGES or edge.need in open_needs for edge in edges])
-        shares = _mended(worth, matrix, np.array(limits), np.where(again, 0.0, np.round(shares)), again)
+        shares = _mended(edges, worth, rules, np.round(shares), broken)
     chosen = tuple(edge for edge, share in zip(edges, shares.tolist(), strict=True) if share > 1 - WHOLE)
     return Allocation(chosen, math.fsum(edge.weight for edge in chosen), bound)
 
 
-def _relaxed(worth: Floats, matrix: Any, limits: Sequence[int]) -> tuple[Floats, float]:  # noqa: ANN401 (a csr_matrix)
-    """The best shares of edges, and their total: what no allocation exceeds."""
-    # half a second to import, for the one process that ever runs a round
-    from scipy.optimize import linprog  # noqa: PLC0415
-
-    solved = linprog(-worth, A_ub=matrix, b_ub=limits, bounds=(0, 1), method="highs-ipm")
-    if solved.x is None or not solved.success:
-        raise RuntimeError(f"the solver gave up: {solved.message}")
-    return solved.x, float(-solved.fun)
-
-
-def _mended(worth: Floats, matrix: Any, limits: Floats, kept: Floats, again: Bools) -> Floats:  # noqa: ANN401
-    """What is kept, and the best whole numbers for the edges to be looked at again."""
-    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
-
-    left = LinearConstraint(matrix[:, again], ub=limits - matrix @ kept)
-    limit = {"mip_rel_gap": 0.0} if len(worth) <= FEW_EDGES else {"time_limit": MOST_SECONDS}
-    whole = np.ones(int(again.sum()))
-    solved = milp(-worth[again], integrality=whole, bounds=Bounds(0, 1), constraints=left, options=limit)
-    if solved.x is None:
-        raise RuntimeError(f"the solver gave up: {solved.message}")
-    shares = kept.copy()
-    shares[again] = np.round(solved.x)
-    return shares
+def _mended(edges: Sequence[Edge], worth: Floats, rules: Rules, shares: Floats, broken: Bools) -> Floats:
+    """The shares with whole numbers for all edges of the needs where one is broken; for all if they are few."""
+    open_needs = {edge.need for edge, part in zip(edges, broken.tolist(), strict=True) if part}
+    few = len(edges) <= FEW_EDGES
+    again = np.array([few or edge.need in open_needs for edge in edges])
+    mended = np.where(again, 0.0, shares)
+    left = rules.without(mended, left=again)
+    mended[again] = best_whole(worth[again], left, most_seconds=None if few else MOST_SECONDS)
+    return mended
 
 
-def _rules(market: Market, edges: Sequence[Edge]) -> tuple[Any, list[int]]:
-    """Matrix and limits: a row for each need, each capability, and each provider's places that are not reserved."""
-    from scipy.sparse import csr_matrix  # noqa: PLC0415
-
+def _rules(market: Market, edges: Sequence[Edge]) -> Rules:
+    """One for each need, each capability, and each provider's places that are not reserved."""
     seekers = {seeker.id: seeker for seeker in market.seekers}
     numbers: dict[tuple[str, str], int] = {}
     limits: list[int] = []
@@ -143,8 +124,8 @@ def _rules(market: Market, edges: Sequence[Edge]) -> tuple[Any, list[int]]:
         owner = market.owners.get(edge.capability)
         if owner is not None and not seekers[edge.need].ldc:
             add("provider", owner, market.unreserved[owner], column)
-    places = np.array(entries).T
-    return csr_matrix((np.ones(len(entries)), tuple(places)), shape=(len(limits), len(edges))), limits
+    rows, columns = np.array(entries).T
+    return Rules(rows, columns, np.array(limits, dtype=float))
 
 
 def first_come(market: Market) -> tuple[Edge, ...]:
