@@ -43,6 +43,7 @@ def state_of(match: Match) -> MatchState:
         facilitators=facilitators_of(match),
         answers=Answers(beneficiary=row.beneficiary_answer, provider=row.provider_answer),
         reason=Reason(code=row.reason_code) if row.reason_code else None,
+        justification=Reason(code=row.justification_code) if row.justification_code else None,
     )
 
 

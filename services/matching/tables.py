@@ -183,6 +183,10 @@ class MatchRow(Base, table=True):
     provider_answer: str | None = columns.text(null=True)
     confirmations: list[str] = columns.texts()
     project_id: UUID | None = columns.uuid(null=True)
+    beneficiary_answered_at: datetime | None = columns.moment(null=True)
+    provider_answered_at: datetime | None = columns.moment(null=True)
+    justification_code: str | None = columns.text(null=True)
+    justification_text: str | None = columns.text(null=True)
     reason_code: str | None = columns.text(null=True)
     reason_text: str | None = columns.text(null=True)
     proposed_at: datetime = columns.moment()
@@ -230,6 +234,22 @@ class MessageRow(Base, table=True):
     side: str = columns.text()
     text: str = columns.text()
     at: datetime = columns.moment()
+
+
+class QuestionRow(Base, table=True):
+    """What a party of a match asks about its need, and the beneficiary's answer; the words are never in an event."""
+
+    __tablename__ = "question"
+    id: UUID = columns.key()
+    version: int = 1
+    need_id: UUID = columns.uuid(index=True)
+    match_id: UUID = columns.uuid()
+    asker_id: UUID = columns.uuid()
+    beneficiary_id: UUID = columns.uuid()
+    text: str = columns.text()
+    asked_at: datetime = columns.moment()
+    answer: str | None = columns.text(null=True)
+    answered_at: datetime | None = columns.moment(null=True)
 
 
 class EngagementRow(Base, table=True):

@@ -52,6 +52,8 @@ class MatchState(State):
     proposed_at: UtcDateTime
     expires_at: UtcDateTime | None
     updated_at: UtcDateTime
+    justification: Reason | None = None
+    """Why a person named the two sides, where `origin` is `direct`."""
 
 
 class MatchEvent(Event):
@@ -76,7 +78,7 @@ class MatchEvent(Event):
 
 
 class MatchProposed(MatchEvent):
-    """The engine proposes it."""
+    """It is proposed: by a ranking, a round, or somebody who names both sides (`origin`)."""
 
     wire: ClassVar[str] = "org.bandung.MatchProposed.v1"
 
@@ -163,6 +165,24 @@ class FacilitatorDeclined(MatchEvent):
     wire: ClassVar[str] = "org.bandung.FacilitatorDeclined.v1"
 
 
+class MatchMessageSent(MatchEvent):
+    """One party wrote to the others; the words stay in matching."""
+
+    wire: ClassVar[str] = "org.bandung.MatchMessageSent.v1"
+
+
+class MatchQuestionAsked(MatchEvent):
+    """A party asks the beneficiary to make the need clearer; the words stay in matching."""
+
+    wire: ClassVar[str] = "org.bandung.MatchQuestionAsked.v1"
+
+
+class MatchQuestionAnswered(MatchEvent):
+    """The beneficiary answered a question on the need: one such event for each of its matches that are not closed."""
+
+    wire: ClassVar[str] = "org.bandung.MatchQuestionAnswered.v1"
+
+
 class RoundState(State):
     """A round after it was carried out: counts, no pairs."""
 
@@ -202,6 +222,9 @@ EVENTS: tuple[type[Event], ...] = (
     MatchExpired,
     MatchWithdrawn,
     MatchReminderDue,
+    MatchMessageSent,
+    MatchQuestionAsked,
+    MatchQuestionAnswered,
     FacilitatorInvited,
     FacilitatorJoined,
     FacilitatorDeclined,

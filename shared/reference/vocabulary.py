@@ -255,6 +255,18 @@ class JustificationCode(StrEnum):
     OTHER = "other"
 
 
+class DirectMatchCode(StrEnum):
+    """Why two sides are brought together by name and not by a ranking: as for a direct project, or a mistake undone."""
+
+    EXISTING_COOPERATION = "existing_cooperation"
+    REPLICATION = "replication"
+    EMERGENCY = "emergency"
+    GOVERNMENT_REQUEST = "government_request"
+    SOLE_SOURCE = "sole_source"
+    DECLINED_BY_MISTAKE = "declined_by_mistake"
+    OTHER = "other"
+
+
 def needs_text(reason: str) -> bool:
     """Tell whether a reason code must come with a text: `other` everywhere (contract, section 18)."""
     return reason == "other"

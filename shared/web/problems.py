@@ -35,6 +35,7 @@ CODES: dict[str, tuple[int, str]] = {
     "institution_suspended": (409, "An institution is suspended"),
     "provider_not_interested": (409, "The provider has not expressed interest yet"),
     "capacity_exhausted": (409, "The capability has no free place"),
+    "not_eligible": (409, "A rule excludes this pair"),
     "need_not_open": (409, "The need is no longer open"),
     "need_already_engaged": (409, "The need has all the partners it wanted"),
     "agreement_not_signed": (409, "The agreement is not signed by all parties"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from sqlalchemy import text
 
 from shared.events import projects, registry
 from shared.events.states import DatedRole, Owner, Serves
@@ -133,7 +136,21 @@ class World:
         }  # fmt: skip
         await self.service.foreign.send(event(project=projects.ProjectState(**(values | members)), by=SYSTEM_BY))
 
-    # What matching shows
+    # What matching says and shows
+
+    async def told(self, *names: str, match_id: str | None = None) -> list[Json]:
+        """Data of these events as they stand on Kafka, once nothing waits to be sent."""
+
+        async def all_sent() -> bool:
+            async with self.service.running.database.background_session() as session:
+                unsent = await session.scalar(text("select count(*) from outbox where published_at is null"))
+            return unsent == 0
+
+        await eventually(all_sent)
+        wires = {f"org.bandung.{name}.v1" for name in names}
+        records = [r for r in await self.service.records("matching.matches") if r.type in wires]
+        data = [json.loads(record.data) for record in records]
+        return [one for one in data if match_id in (None, one["match"]["id"])]
 
     def owner(self, party: Party, role: str = "owner", **claims: Any) -> Json:
         return self.service.token(role, institution_id=party.id, **claims)

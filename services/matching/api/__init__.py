@@ -1,5 +1,13 @@
 """Routes of matching."""
 
-from services.matching.api import facilitators, matches, policies, rounds, suggestions
+from services.matching.api import conversing, facilitators, matches, policies, rounds, stats, suggestions
 
-ROUTERS = (matches.router, facilitators.router, suggestions.router, policies.router, rounds.router)
+ROUTERS = (
+    matches.router,
+    conversing.router,
+    facilitators.router,
+    suggestions.router,
+    policies.router,
+    rounds.router,
+    stats.router,
+)

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from fastapi import Query
 
-from services.matching.commands import answers, formalise
+from services.matching.commands import answers, direct, formalise
 from services.matching.domain import formalising
 from services.matching.domain.matches import LIFECYCLE
 from services.matching.schemas import explanations
 from services.matching.schemas.explanations import ExplanationOut
 from services.matching.schemas.matches import (
     DeclineIn,
+    DirectIn,
     InterestIn,
     MatchDetail,
     MatchOut,
@@ -25,9 +26,9 @@ from services.matching.schemas.matches import (
     show_whole,
 )
 from services.matching.store import matches, needs
-from shared.api import CallerDep, Nothing, Router, TxDep
+from shared.api import CallerDep, Nothing, Router, RunningDep, TxDep
 from shared.reference.types import UtcDateTime
-from shared.web.auth import SIGNED_IN
+from shared.web.auth import SIGNED_IN, only
 from shared.web.paging import Paging
 from shared.web.versions import IfMatch
 
@@ -54,6 +55,28 @@ async def list_matches(
         return MatchPage(items=items, next=after)
     seen = NeedSeen(id=need_id, version_seen=need.version_seen if need else None)
     return NeedMatchPage(items=items, next=after, need=seen)
+
+
+@router.post(
+    "/matches",
+    only("owner", "editor", "operator"),
+    status=201,
+    refuses=(
+        "wrong_institution",
+        "not_eligible",
+        "need_not_open",
+        "need_already_engaged",
+        "institution_suspended",
+        "invalid_transition",
+    ),
+)
+async def match_directly(tx: TxDep, caller: CallerDep, running: RunningDep, body: DirectIn) -> MatchOut:
+    """One side names the other, or an operator both; also how a decline by mistake is undone.
+
+    Hard rules hold, except that a pair is left alone after a decline. The side that names the other is interested.
+    """
+    pair, why = (body.need_id, body.capability_id), (str(body.justification_code), body.text or None)
+    return show(await direct.propose_directly(tx, running.state["ranker"], caller, pair, why), caller)
 
 
 @router.get("/matches/{match_id}", SIGNED_IN)

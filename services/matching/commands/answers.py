@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.matching.commands.moves import move, tell
-from services.matching.domain.matches import LIFECYCLE, acceptance_expires, check_reason, reminder_due
+from services.matching.domain.matches import (
+    BENEFICIARY,
+    LIFECYCLE,
+    acceptance_expires,
+    check_reason,
+    reminder_due,
+)
 from services.matching.store import matches, needs, queue
 from shared.events.matching import MatchAccepted, MatchDeclined, MatchInterestExpressed
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from services.matching.store.matches import Match
@@ -35,11 +42,16 @@ async def express_interest(
     """One side would like to go on."""
     match = await locked(tx, caller, match_id, "express-interest", if_match)
     side = match.side(caller)
-    _answer(match.row, side, "interested")
     matches.add_message(tx, match_id, side, message)
+    interest(tx, match, side)
+    return match
+
+
+def interest(tx: Tx, match: Match, side: str) -> None:
+    """A side of a match that is held is interested."""
+    _answer(match.row, side, "interested", tx.now)
     move(match, "interested", tx.now)
     tell(tx, MatchInterestExpressed, match)
-    return match
 
 
 async def accept(tx: Tx, caller: Caller, match_id: UUID, if_match: Precondition) -> Match:
@@ -48,7 +60,7 @@ async def accept(tx: Tx, caller: Caller, match_id: UUID, if_match: Precondition)
     row = match.row
     need = await needs.get(tx, row.need_id)
     assert need is not None  # noqa: S101 (a match is made from its need's row, which is never deleted)
-    row.beneficiary_answer = "interested"
+    _answer(row, BENEFICIARY, "interested", tx.now)
     row.expires_at = acceptance_expires(tx.now, need.deadline)
     row.remind_at = reminder_due(tx.now, row.expires_at)
     move(match, "accepted", tx.now)
@@ -60,7 +72,7 @@ async def decline(tx: Tx, caller: Caller, match_id: UUID, code: str, text: str |
     """One side says no and why; the next eligible capability takes the place."""
     check_reason(code, text)
     match = await locked(tx, caller, match_id, "decline", if_match)
-    _answer(match.row, match.side(caller), "declined")
+    _answer(match.row, match.side(caller), "declined", tx.now)
     match.row.reason_code, match.row.reason_text = code, text or None
     move(match, "declined", tx.now)
     tell(tx, MatchDeclined, match)
@@ -68,8 +80,9 @@ async def decline(tx: Tx, caller: Caller, match_id: UUID, code: str, text: str |
     return match
 
 
-def _answer(row: MatchRow, side: str, answer: str) -> None:
-    if side == "beneficiary":
-        row.beneficiary_answer = answer
+def _answer(row: MatchRow, side: str, answer: str, at: datetime) -> None:
+    """What a side says, and when it first said anything."""
+    if side == BENEFICIARY:
+        row.beneficiary_answer, row.beneficiary_answered_at = answer, row.beneficiary_answered_at or at
     else:
-        row.provider_answer = answer
+        row.provider_answer, row.provider_answered_at = answer, row.provider_answered_at or at

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from services.matching.commands.moves import tell_as_system
+from services.matching.commands.moves import tell, tell_as_system
 from services.matching.domain.matches import proposal_expires, reminder_due
 from services.matching.store.matches import Match
 from services.matching.tables import ExplanationRow, MatchRow
@@ -23,19 +23,25 @@ Parties = tuple["InstitutionRow | None", "InstitutionRow"]
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Why a pair is proposed: `ranking` or `round`, its rank there, and the explained score as it is stored."""
+    """Why a pair is proposed: `ranking`, `round` or `direct`, its rank there, and the explained score as it is stored.
+
+    What is `direct` is the work of a person, who says why by a code and, if need be, in words.
+    """
 
     origin: str
     rank: int
     explanation: dict[str, Any]
+    justification: tuple[str, str | None] | None = None
 
 
 def propose(tx: Tx, need: NeedRow, capability: CapabilityRow, parties: Parties, basis: Basis) -> MatchRow:
     """Stores the match and tells both sides; the need's row is held."""
     row = _match(tx, need, capability, parties, basis)
+    if basis.justification is not None:
+        row.justification_code, row.justification_text = basis.justification
     tx.session.add(row)
     tx.session.add(ExplanationRow(match_id=row.id, document=basis.explanation))
-    tell_as_system(tx, MatchProposed, Match(row))
+    (tell_as_system if basis.justification is None else tell)(tx, MatchProposed, Match(row))
     return row
 
 

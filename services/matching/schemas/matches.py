@@ -15,7 +15,7 @@ from shared.api import Body, Resource
 from shared.events.matching import Answers, FacilitatorRef
 from shared.events.states import PartyRef
 from shared.reference.types import OptionalText, ShortText, UtcDateTime
-from shared.reference.vocabulary import MatchDeclineReason
+from shared.reference.vocabulary import DirectMatchCode, MatchDeclineReason
 from shared.web.paging import Page
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ class InvitationIn(Body):
     message: ShortText | None = None
 
 
+class DirectIn(Body):
+    """Two sides that are brought together by name, and why; `other` must say what."""
+
+    need_id: UUID
+    capability_id: UUID
+    justification_code: DirectMatchCode
+    text: OptionalText | None = None
+
+
 class AboutMatch(Resource):
     """Base of answers about a match that do not name its need, which is the thread."""
 
@@ -65,7 +74,7 @@ class AboutMatch(Resource):
 
 
 class ReasonOut(BaseModel):
-    """Why a match ended."""
+    """Why a match ended, or why its two sides were named directly."""
 
     code: str
     text: str | None
@@ -96,6 +105,7 @@ class MatchOut(Resource):
     confirmations: list[str]
     project_id: UUID | None
     reason: ReasonOut | None
+    justification: ReasonOut | None
     correlation_id: UUID
     proposed_at: UtcDateTime
     expires_at: UtcDateTime | None
@@ -149,10 +159,15 @@ def show(match: Match, caller: Caller) -> MatchOut:
         provider=provider_of(row),
         facilitators=facilitators_of(match),
         answers=Answers(beneficiary=row.beneficiary_answer, provider=row.provider_answer),
-        reason=ReasonOut(code=row.reason_code, text=row.reason_text) if row.reason_code else None,
+        reason=_why(row.reason_code, row.reason_text),
+        justification=_why(row.justification_code, row.justification_text),
         correlation_id=row.need_id,
         actions=_actions(match, caller),
     )
+
+
+def _why(code: str | None, text: str | None) -> ReasonOut | None:
+    return ReasonOut(code=code, text=text) if code else None
 
 
 def show_whole(match: Match, caller: Caller, messages: Iterable[MessageRow]) -> MatchDetail:

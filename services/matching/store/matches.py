@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, exists, or_, select
 from sqlmodel import col
 
+from services.matching.domain.conversing import TALKING
 from services.matching.domain.facilitators import DECLINED
 from services.matching.domain.matches import BENEFICIARY, PROVIDER, MatchFacts
 from services.matching.store.arrays import among
@@ -82,6 +83,12 @@ async def lock_open(tx: Tx, need_id: UUID) -> list[Match]:
     """All open matches of a need whose row is held, in id order."""
     rows = await lock_rows(tx, select(MatchRow).where(col(MatchRow.need_id) == need_id, ~col(MatchRow.closed)))
     return await with_facilitators(tx, rows)
+
+
+async def lock_talking(tx: Tx, need_id: UUID) -> list[Match]:
+    """All matches of a need whose parties talk, formalised ones among them, in id order; the need's row is held."""
+    wanted = select(MatchRow).where(col(MatchRow.need_id) == need_id, col(MatchRow.status).in_(TALKING))
+    return await with_facilitators(tx, await lock_rows(tx, wanted))
 
 
 async def lock_rows(tx: Tx, rows: Select[Any]) -> Sequence[MatchRow]:
@@ -169,6 +176,13 @@ async def explanation(tx: Tx, match_id: UUID) -> dict[str, Any]:
     if row is None:
         raise not_found("explanation")
     return row.document
+
+
+async def page_of_messages(tx: Tx, match_id: UUID, query: PageQuery) -> tuple[list[MessageRow], str | None]:
+    """One page of what the parties wrote, newest first."""
+    rows = select(MessageRow).where(col(MessageRow.match_id) == match_id)
+    message: Any = MessageRow
+    return await page(tx.session, rows, [message.id], query, descending=True)
 
 
 async def messages(tx: Tx, match_id: UUID) -> Sequence[MessageRow]:

@@ -90,6 +90,16 @@ async def places(tx: Tx, need_id: UUID) -> int:
     return int(await tx.session.scalar(taken) or 0)
 
 
+async def engaged_with(tx: Tx, need_id: UUID, capability_id: UUID) -> bool:
+    """Whether this capability takes one of its places."""
+    rows = select(col(EngagementRow.match_id)).where(
+        col(EngagementRow.need_id) == need_id,
+        col(EngagementRow.capability_id) == capability_id,
+        col(EngagementRow.state).in_(TAKES_A_PLACE),
+    )
+    return await tx.session.scalar(rows.limit(1)) is not None
+
+
 async def quiet(tx: Tx, need_id: UUID, since: datetime) -> set[UUID]:
     """Capabilities not to be proposed (again): declined or expired since then, or engaged with it."""
     return (await quiet_of(tx, [need_id], since)).get(need_id, set())

@@ -122,8 +122,8 @@ def _side_id(match: dict[str, Any], side: str) -> UUID:
 def _is_turn_of(event: Happening, party: UUID, hat: str) -> bool:
     if event.name in ASKING:
         return hat in awaited(event.state)
-    if event.name == "FacilitatorInvited":
-        return hat == "facilitator"
+    if event.name in _TURN_OF:
+        return hat == _TURN_OF[event.name]
     if event.name in _NEXT:
         return str(party) in _NEXT[event.name](event.state)
     return event.name in OWN_TASK
@@ -133,7 +133,9 @@ def _unsigned(signatures: list[dict[str, Any]]) -> set[str]:
     return {s["institution_id"] for s in signatures if s["signed_on"] is None}
 
 
-# whose turn it is after these events
+# the part in a match whose turn it is after these events
+_TURN_OF = {"FacilitatorInvited": "facilitator", "MatchQuestionAsked": "beneficiary"}
+# whose turn it is after these
 _NEXT: dict[str, Callable[[dict[str, Any]], set[str]]] = {
     "AgreementProposed": lambda agreement: _unsigned(agreement["parties"]),
     "ReportSubmitted": lambda report: _unsigned(report["signatures"]),

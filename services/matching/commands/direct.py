@@ -1,0 +1,109 @@
+"""A match that somebody names: both sides by hand, with a reason, where a ranking would not (or no more) propose it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from services.matching import facts
+from services.matching.commands.answers import interest
+from services.matching.commands.proposing import Basis, propose
+from services.matching.domain import formalising
+from services.matching.domain.matches import BENEFICIARY, PROVIDER, check_reason
+from services.matching.engine import eligibility
+from services.matching.store import capabilities, institutions, matches, needs
+from services.matching.store.matches import Match
+from shared.lifecycle import Invalid
+from shared.web.problems import refuse
+
+if TYPE_CHECKING:
+    from services.matching.ranking import Ranker
+    from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow
+    from shared.messaging.transaction import Tx
+    from shared.web.auth import Caller
+
+Justification = tuple[str, str | None]
+
+
+async def propose_directly(
+    tx: Tx, ranker: Ranker, caller: Caller, pair: tuple[UUID, UUID], justification: Justification
+) -> Match:
+    """The pair of a need and a capability as a new match; a side that names the other is interested by that.
+
+    All hard rules hold but the quiet time after a refusal, which a person may cut short. Raises `Invalid`,
+    `wrong_institution`, `not_eligible` and what a need that seeks nobody is refused with.
+    """
+    check_reason(*justification)
+    need, capability = await _named(tx, *pair)
+    side = _side(caller, need, capability)
+    owner, provider = await _parties(tx, need, capability)
+    await _check_need(tx, need, owner)
+    held = await matches.lock_open(tx, need.id)
+    _check_new(held, capability, engaged=await needs.engaged_with(tx, need.id, capability.id))
+    await ranker.refresh(tx, [capability.id], [provider.id])
+    await _check_rules(tx, ranker, need, capability, provider)
+    scored = await ranker.score(facts.need_facts(need), str(capability.id), tx.clock.today())
+    rank = 1 + sum(match.row.score > scored.score for match in held)
+    basis = Basis("direct", rank, scored.explanation(), justification)
+    match = Match(propose(tx, need, capability, (owner, provider), basis))
+    if side is not None:
+        interest(tx, match, side)
+    return match
+
+
+async def _named(tx: Tx, need_id: UUID, capability_id: UUID) -> tuple[NeedRow, CapabilityRow]:
+    """The need, held, and the capability."""
+    need = await needs.lock(tx, need_id)
+    if need is None:
+        raise Invalid("/need_id", "Matching knows no such need", "unknown")
+    capability = (await capabilities.some(tx, [capability_id])).get(capability_id)
+    if capability is None:
+        raise Invalid("/capability_id", "Matching knows no such capability", "unknown")
+    return need, capability
+
+
+def _side(caller: Caller, need: NeedRow, capability: CapabilityRow) -> str | None:
+    """On which side the caller speaks; None for an operator, who speaks for nobody."""
+    if caller.is_operator:
+        return None
+    if caller.institution_id == need.institution_id:
+        return BENEFICIARY
+    if caller.institution_id == capability.institution_id:
+        return PROVIDER
+    raise refuse("wrong_institution", "Only one of the two institutions, or an operator, brings them together.")
+
+
+async def _parties(tx: Tx, need: NeedRow, capability: CapabilityRow) -> tuple[InstitutionRow | None, InstitutionRow]:
+    known = await institutions.some(tx, [need.institution_id, capability.institution_id])
+    provider = known.get(capability.institution_id)
+    if provider is None:
+        raise Invalid("/capability_id", "Matching has not heard of the institution of this capability yet", "unknown")
+    return known.get(need.institution_id), provider
+
+
+async def _check_need(tx: Tx, need: NeedRow, owner: InstitutionRow | None) -> None:
+    if owner is not None and owner.status == formalising.SUSPENDED:
+        raise refuse("institution_suspended", f"{owner.name} is suspended.")
+    if need.status != "open" or need.deadline < tx.clock.today():
+        raise refuse("need_not_open", f"The need is {need.status}, its deadline {need.deadline.isoformat()}.")
+    if await needs.places(tx, need.id) >= need.partners_wanted:
+        raise refuse("need_already_engaged", "The need has all the partners it wanted.")
+
+
+def _check_new(held: list[Match], capability: CapabilityRow, *, engaged: bool) -> None:
+    same = next((match for match in held if match.row.capability_id == capability.id), None)
+    if same is not None:
+        raise refuse("invalid_transition", f"The two have an open match already: {same.row.id}.")
+    if engaged:
+        raise refuse("invalid_transition", "The two work together already: their match is formalised.")
+
+
+async def _check_rules(
+    tx: Tx, ranker: Ranker, need: NeedRow, capability: CapabilityRow, provider: InstitutionRow
+) -> None:
+    taken = (await capabilities.engaged(tx, [capability.id])).get(capability.id, 0)
+    offer = facts.capability_facts(capability, taken)
+    pair = eligibility.Pair(facts.need_facts(need), offer, facts.standing(provider), tx.clock.today(), ranker.world)
+    if excluded := eligibility.reasons(pair):
+        errors = [{"pointer": "/capability_id", "code": code, "message": code.replace("_", " ")} for code in excluded]
+        raise refuse("not_eligible", "Hard rules exclude this capability; `errors` names them.", errors=errors)
