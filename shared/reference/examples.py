@@ -27,6 +27,8 @@ REPORT = "01a20cda-0d0d-700d-800d-00000000000d"
 PRACTICE = "01a20cda-0e0e-700e-800e-00000000000e"
 REPLICATION = "01a20cda-0e0f-700f-800f-00000000000f"
 OTHER_PROJECT = "01a20cda-0d18-7018-8018-000000000018"
+MESSAGE = "01a20cda-1013-7013-8013-000000000013"
+QUESTION = "01a20cda-1014-7014-8014-000000000014"
 ENTRY = "01a20cda-1010-7010-8010-000000000010"
 ROUND = "01a20cda-1111-7011-8011-000000000011"
 WEBHOOK = "01a20cda-1011-7011-8011-000000000011"
@@ -307,6 +309,51 @@ _MATCHING: dict[str, Any] = {
     "InterestIn.message": "We ran two such units in Kanpur.",
     "InvitationIn.institution_id": GIZ,
     "InvitationIn.message": "The plant lacks a financier.",
+    "DirectIn": {"need_id": NEED, "capability_id": CAPABILITY, "justification_code": "existing_cooperation"},
+    "justification": None,
+    "WrittenOut.id": MESSAGE,
+    "WrittenOut.side": "provider",
+    "WrittenOut.text": "We could send two trainers in March.",
+    "WrittenOut.at": NOW,
+    "send_message.text": "We could send two trainers in March.",
+    "ask_question.text": "Is there power for a pilot plant of 30 kW?",
+    "answer_question.text": "Yes, from the grid, with a generator beside it.",
+    "QuestionOut.id": QUESTION,
+    "QuestionOut.status": "asked",
+    "QuestionOut.asked_by": CLRI,
+    "QuestionOut.text": "Is there power for a pilot plant of 30 kW?",
+    "QuestionOut.answer": None,
+    "QuestionOut.asked_at": NOW,
+    "QuestionOut.answered_at": None,
+    "QuestionOut.actions": ["answer"],
+    "ask_question.answer.actions": [],
+    "answer_question.answer.version": 2,
+    "answer_question.answer.status": "answered",
+    "answer_question.answer.answer": "Yes, from the grid, with a generator beside it.",
+    "answer_question.answer.answered_at": NOW,
+    "answer_question.answer.actions": [],
+    "since": "2025-11-25",
+    "until": "2026-11-25",
+    "ResponseOut": {
+        "institution": {"id": CLRI, "name": CLRI_NAME, "country": "IND"},
+        "side": "provider",
+        "proposed": 12,
+        "answered": 9,
+        "expired_unanswered": 1,
+        "in_time_share": 0.9,
+        "median_hours": 41.5,
+    },
+    "OfGroup": {
+        "group": "ldc",
+        "countries": 14,
+        "needs": 120,
+        "served": 96,
+        "proposed": 610,
+        "formalised": 22,
+        "proposed_share": 0.61,
+        "formalised_share": 0.55,
+    },
+    "Spread": {"providers": 83, "countries": 21, "largest_share": 0.07, "tenth_share": 0.38},
     "ProjectSeed.id": PROJECT,
     "ProjectSeed.title": NEED_TITLE,
     "ProjectSeed.partners": ROLES,
@@ -361,6 +408,15 @@ _MATCHES: dict[str, dict[str, Any]] = {
     "accept_match.answer": _match("accepted", 3, ["formalise", "decline"], answers=_BOTH, expires_at=_LATER),
     "decline_match.answer": _match(
         "declined", 2, [], answers={"beneficiary": None, "provider": "declined"}, reason=NO, expires_at=None
+    ),
+    "match_directly.answer": _match(
+        "interested",
+        2,
+        ["decline"],
+        origin="direct",
+        answers=_INTERESTED,
+        justification={"code": "existing_cooperation", "text": None},
+        expires_at=_LATER,
     ),
     "formalise_match.answer": _match(
         "formalised", 5, [], answers=_BOTH, confirmations=["provider", "beneficiary"], expires_at=None
@@ -632,6 +688,7 @@ _PATHS = {
     "key_id": KEY,
     "milestone_id": MILESTONE,
     "policy_version": 1,
+    "question_id": QUESTION,
     "replication_id": REPLICATION,
     "report_id": REPORT,
     "round_id": ROUND,
