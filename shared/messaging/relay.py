@@ -41,6 +41,7 @@ TROUBLE_SECONDS = 1.0
 LOOK_SECONDS = 10.0
 MOST_BYTES = BATCH_BYTES * 4 - 4096
 FOLLOW_SECONDS = 1.0
+LEADERLESS_SECONDS = 3.0
 LEADER_LOCK = 7_236_912  # of relay and scheduler; each service has a database of its own
 
 _UNSENT = """
@@ -80,7 +81,7 @@ class Relay:
         self._logs = PublishedLogs(publishes, prefix)
         self._blocked: dict[tuple[str, str], str] = {}
         self._producer: AIOKafkaProducer | None = None
-        self._leaderless = False
+        self._leaderless_since: float | None = None
         self._woken = asyncio.Event()
         self.leading = asyncio.Event()
         self.kafka_fault = Fault("relay-kafka")
@@ -206,14 +207,16 @@ class Relay:
         if failures:
             await self._failed(failures[0])
         else:
-            self._leaderless = False
+            self._leaderless_since = None
             self.kafka_fault.clear()
         return sorted(acknowledged)
 
     async def _failed(self, error: BaseException) -> None:
+        now = asyncio.get_running_loop().time()
+        leaderless = isinstance(error, NotLeaderForPartitionError)
+        self._leaderless_since = (self._leaderless_since or now) if leaderless else None
         # a topic that was just made, or moves to another broker, has no leader for a moment: said when it lasts
-        first, self._leaderless = not self._leaderless, isinstance(error, NotLeaderForPartitionError)
-        if not (first and self._leaderless):
+        if self._leaderless_since is None or now - self._leaderless_since > LEADERLESS_SECONDS:
             self.kafka_fault.report(f"{type(error).__name__}: {error}"[:200])
         await self._drop_producer()
 

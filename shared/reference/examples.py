@@ -372,6 +372,10 @@ _MATCHING: dict[str, Any] = {
     "SuggestionsIn.urgency": "high",
     "SuggestionsIn.deadline": "2027-01-31",
     "SuggestionOut.institution": {"id": CLRI, "name": CLRI_NAME, "country": "IND"},
+    "NeedSuggestionOut.institution": {"id": LIDI, "name": LIDI_NAME, "country": "ETH"},
+    "NeedSuggestionOut.title": NEED_TITLE,
+    "NeedSuggestionOut.deadline": "2027-01-31",
+    "NeedSuggestionOut.priority": 1.875,
     "FacilitatorSuggestionOut": {
         "institution_id": GIZ,
         "name": "Deutsche Gesellschaft fuer Internationale Zusammenarbeit",

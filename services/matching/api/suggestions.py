@@ -1,13 +1,22 @@
-"""A preview of the partners that a draft would find."""
+"""Previews: the partners that a need would find, and the needs that a capability could serve."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import Query
 
 from services.matching.commands import suggest
-from services.matching.schemas.suggestions import OfNeed, SuggestionsAsked, SuggestionsOut, show, show_excluded
+from services.matching.schemas.suggestions import (
+    NeedSuggestionsOut,
+    OfNeed,
+    SuggestionsAsked,
+    SuggestionsOut,
+    show,
+    show_excluded,
+    show_need,
+)
 from shared.api import CallerDep, Router, RunningDep, TxDep
 from shared.web.auth import only
 
@@ -38,3 +47,16 @@ async def suggest_partners(
         return SuggestionsOut(items=items)
     missed = await suggest.missed(tx, ranker, asked, limit)
     return SuggestionsOut(items=items, excluded=[show_excluded(found) for found in missed])
+
+
+@router.get("/suggestions/needs", only("owner", "editor", "reader", "operator"), refuses=("not_found",))
+async def suggest_needs(
+    tx: TxDep,
+    caller: CallerDep,
+    running: RunningDep,
+    capability_id: UUID,
+    limit: Annotated[int, Query(ge=1, le=50)] = 10,
+) -> NeedSuggestionsOut:
+    """Open needs among whose best this capability would be, by score x priority (urgency and LDC status)."""
+    found = await suggest.needs_for(tx, running.state["ranker"], caller, capability_id, limit)
+    return NeedSuggestionsOut(items=[show_need(one) for one in found])

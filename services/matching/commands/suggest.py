@@ -7,19 +7,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from services.matching.engine import eligibility
 from services.matching.engine.model import NeedFacts
+from services.matching.engine.priority import priority
 from services.matching.facts import need_facts
 from services.matching.store import capabilities, institutions, needs, policies
 from shared.ops.ids import new_id
 from shared.web.problems import not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from services.matching.engine.score import Scored
     from services.matching.ranking import Ranker
     from services.matching.schemas.suggestions import SuggestionsIn
-    from services.matching.tables import InstitutionRow
+    from services.matching.tables import InstitutionRow, NeedRow
     from shared.messaging.transaction import Tx
     from shared.web.auth import Caller
 
@@ -31,6 +33,15 @@ class Suggestion:
     scored: Scored
     institution: InstitutionRow
     excluded_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A need that a capability could serve; its priority orders it and never changes the score."""
+
+    need: NeedRow
+    scored: Scored
+    priority: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,38 @@ async def _checked(tx: Tx, caller: Caller, body: SuggestionsIn) -> NeedFacts:
     body.check(tx.clock.today())
     owner_id = caller.acting_institution(body.institution_id)
     return _need(body, owner_id, await institutions.get(tx, owner_id))
+
+
+async def needs_for(tx: Tx, ranker: Ranker, caller: Caller, capability_id: UUID, limit: int) -> list[Sought]:
+    """Open needs among whose best a capability would be, by score x priority; raises `not_found`.
+
+    Only its own institution and operators ask: the order says how a provider would best use its places.
+    """
+    row = (await capabilities.some(tx, [capability_id])).get(capability_id)
+    if row is None or not (caller.is_operator or row.institution_id == caller.institution_id):
+        raise not_found("capability")
+    await ranker.refresh(tx, [row.id], [row.institution_id])
+    taking = await ranker.takers(tx, [str(row.id)], tx.clock.today())
+    found = [await _sought(tx, ranker, need, str(row.id)) for need in await _open(tx, ranker, taking, capability_id)]
+    above = [one for one in found if one is not None and one.scored.score >= ranker.policy.threshold]
+    return sorted(above, key=lambda one: (-one.scored.score * one.priority, one.need.id))[:limit]
+
+
+async def _open(tx: Tx, ranker: Ranker, ids: Iterable[str], capability_id: UUID) -> list[NeedRow]:
+    """Those needs to which this capability may be proposed: neither declined a short while ago nor engaged."""
+    wanted = [UUID(need_id) for need_id in ids]
+    quiet = await needs.quiet_of(tx, wanted, tx.now - timedelta(days=ranker.policy.quiet_days))
+    return [row for row in await needs.some_open(tx, wanted) if capability_id not in quiet.get(row.id, ())]
+
+
+async def _sought(tx: Tx, ranker: Ranker, row: NeedRow, capability_id: str) -> Sought | None:
+    """The need with its score and priority; None when a hard rule excludes the pair."""
+    need, today = need_facts(row), tx.clock.today()
+    pair = ranker.index.pair(need, capability_id, today, frozenset())
+    if pair is None or not eligibility.eligible(pair):
+        return None
+    scored = await ranker.score(need, capability_id, today)
+    return Sought(row, scored, priority(need, today, ranker.policy, ranker.world))
 
 
 async def _with_institutions(tx: Tx, ranked: Sequence[tuple[Scored, Sequence[str]]]) -> list[Suggestion]:

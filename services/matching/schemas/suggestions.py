@@ -30,7 +30,7 @@ from shared.reference.vocabulary import ResourceKind, Urgency
 from shared.web.problems import ALTERNATIVE
 
 if TYPE_CHECKING:
-    from services.matching.commands.suggest import Suggestion
+    from services.matching.commands.suggest import Sought, Suggestion
 
 MOST_DAYS_AHEAD = 731
 SHOWN, HELD = f"{ALTERNATIVE}shown", f"{ALTERNATIVE}held"
@@ -126,6 +126,40 @@ def _members(found: Suggestion) -> dict[str, Any]:
         "score": scored.score,
         "criteria": [CriterionOut.of(result) for result in scored.criteria],
     }
+
+
+class NeedSuggestionOut(BaseModel):
+    """An open need that the capability could serve; they are ordered by `score` x `priority`."""
+
+    need_id: UUID
+    title: str
+    institution: InstitutionOut
+    country: str | None
+    deadline: date
+    score: float
+    priority: float
+    criteria: list[CriterionOut]
+
+
+class NeedSuggestionsOut(BaseModel):
+    """The need to serve first comes first."""
+
+    items: list[NeedSuggestionOut]
+
+
+def show_need(found: Sought) -> NeedSuggestionOut:
+    """A need, with what the score is made of."""
+    row = found.need
+    return NeedSuggestionOut(
+        need_id=row.id,
+        title=row.title,
+        institution=InstitutionOut(id=row.institution_id, name=row.institution_name, country=row.institution_country),
+        country=row.country,
+        deadline=row.deadline,
+        score=found.scored.score,
+        priority=found.priority,
+        criteria=[CriterionOut.of(result) for result in found.scored.criteria],
+    )
 
 
 class FacilitatorSuggestionOut(BaseModel):

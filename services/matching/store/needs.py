@@ -29,6 +29,12 @@ async def lock(tx: Tx, need_id: UUID) -> NeedRow | None:
     return await tx.session.get(NeedRow, need_id, with_for_update=True, populate_existing=True)
 
 
+async def some_open(tx: Tx, ids: Collection[UUID]) -> Sequence[NeedRow]:
+    """Those of the ids that are open, in id order."""
+    rows = select(NeedRow).where(among(col(NeedRow.id), ids), col(NeedRow.status) == "open")
+    return (await tx.session.scalars(rows.order_by(col(NeedRow.id)))).all()
+
+
 async def all_open(tx: Tx, page_rows: int = 200) -> AsyncIterator[Sequence[NeedRow]]:
     """Open needs in id order, a page at a time, as the rows are now."""
     last = UUID(int=0)
