@@ -7,6 +7,7 @@ COMMIT, and only then the response. An endpoint therefore only parses, calls a c
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from shared.data import idempotency
 from shared.messaging.transaction import Tx
 from shared.ops.failpoints import reach
 from shared.web.auth import Caller, Policy
-from shared.web.body import is_text, read_json
+from shared.web.body import Plain, is_text, read_json, read_plain
 from shared.web.paging import Page
 from shared.web.problems import from_validation, refuse, request_id_of
 from shared.web.versions import etag
@@ -69,6 +70,8 @@ class Rule:
     policy: Policy
     transaction: bool = True
     reads_json: bool = True
+    reads: Plain | None = None
+    """The kind of body where it is not JSON."""
     refuses: frozenset[str] = frozenset()
     by: frozenset[str] = frozenset()
     """The hats of which a caller needs one towards the resource; none: whoever the policy admits."""
@@ -108,10 +111,14 @@ class Router:
         refuses: Iterable[str] = (),
         transaction: bool = True,
         reads_json: bool = True,
+        reads: Plain | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Callable[[E], E]:
-        """A creation (201) or a state change (200); `reads_json=False` leaves the body to the endpoint."""
-        rule = Rule(policy, transaction, reads_json, frozenset(refuses), frozenset(by))
+        """A creation (201) or a state change (200).
+
+        `reads` names another kind of body than JSON, `reads_json=False` leaves the body to the endpoint.
+        """
+        rule = Rule(policy, transaction, reads_json and reads is None, reads, frozenset(refuses), frozenset(by))
         return self._add("POST", path, rule, {"status_code": status, **options})
 
     def patch(
@@ -191,7 +198,7 @@ class _Flow:
         caller = await self._admit(request, running)
         request.state.caller = caller
         self._check_query(request)
-        body = await read_json(request) if self.reads_json and request.method != "GET" else None
+        body = await self._read(request)
         if not self.rule.transaction:
             return await self._answer(request)
         async with running.transactions.request(caller, request_id_of(request.scope)) as tx:
@@ -209,6 +216,12 @@ class _Flow:
         running.limiter.check(caller.sub)
         self.rule.policy.admit(caller)
         return caller
+
+    async def _read(self, request: Request) -> Any:  # noqa: ANN401 (any JSON)
+        """What makes two bodies the same: the JSON, or a digest of another kind of body."""
+        if self.rule.reads is not None:
+            return hashlib.sha256(await read_plain(request, self.rule.reads)).hexdigest()
+        return await read_json(request) if self.reads_json and request.method != "GET" else None
 
     def _check_query(self, request: Request) -> None:
         errors = [

@@ -71,6 +71,8 @@ def codes_of(route: APIRoute) -> list[str]:
 
 
 def _of_body(route: APIRoute, rule: Rule) -> set[str]:
+    if rule.reads is not None:
+        return {"body_too_large", "unsupported_media_type"}
     reads = rule.reads_json and method_of(route) != "GET"
     return {"malformed_json", "body_too_large", "unsupported_media_type"} if reads else set()
 

@@ -1,10 +1,11 @@
-"""Reading a JSON body: size, media type, syntax and hostile text are settled before any model sees it."""
+"""Reading a body: size, media type, JSON syntax and hostile text are settled before any model sees it."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.web.problems import refuse
@@ -21,6 +22,26 @@ _JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 _SUSPICIOUS = re.compile(rb"\\u0000|\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A body that is no JSON: what it is, and how large it may be."""
+
+    media_type: str
+    max_bytes: int
+
+
+async def read_plain(request: Request, kind: Plain) -> bytes:
+    """The body as it was sent; also leaves it where FastAPI looks for it.
+
+    Raises `unsupported_media_type` or `body_too_large`.
+    """
+    if _media_type(request) != kind.media_type:
+        title = f"The body must be {kind.media_type}"
+        raise refuse("unsupported_media_type", f"Send the body as {kind.media_type}.", title=title)
+    request._body = await read_bytes(request, kind.max_bytes)  # noqa: SLF001 (as in `read_json`)
+    return request._body  # noqa: SLF001
+
+
 async def read_json(request: Request) -> Any:  # noqa: ANN401 (any JSON)
     """The parsed body, `{}` when there is none; also leaves it where FastAPI looks for it.
 
@@ -30,7 +51,7 @@ async def read_json(request: Request) -> Any:  # noqa: ANN401 (any JSON)
     if not raw:
         value: Any = {}
     else:
-        _check_media_type(request.headers.get("content-type", ""))
+        _check_json(request)
         value = _parse(raw)
     # FastAPI asks the request for both; filled in here so that the body is parsed once and `no body` equals `{}`
     request._body = raw or b"{}"  # noqa: SLF001
@@ -38,26 +59,30 @@ async def read_json(request: Request) -> Any:  # noqa: ANN401 (any JSON)
     return value
 
 
-async def read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     """The raw body; raises `body_too_large`."""
     announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-        raise _too_large()
+    if announced.isdigit() and int(announced) > most:
+        raise _too_large(most)
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _too_large() -> Exception:
-    return refuse("body_too_large", f"A body may have {MAX_BODY_BYTES} bytes at most.")
+def _too_large(most: int) -> Exception:
+    return refuse("body_too_large", f"A body may have {most} bytes at most.")
 
 
-def _check_media_type(value: str) -> None:
-    if value.partition(";")[0].strip().lower() not in _JSON_TYPES:
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _check_json(request: Request) -> None:
+    if _media_type(request) not in _JSON_TYPES:
         raise refuse("unsupported_media_type", "Send the body as application/json.")
 
 
