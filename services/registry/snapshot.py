@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from services.registry import states
 from services.registry.commands.places import country_state
-from services.registry.store import common, places
+from services.registry.store import common, places, trade
 from services.registry.tables import CapabilityRow, CentreRow, InstitutionRow, NeedRow, VerificationRow
 from shared.events import registry as events
 from shared.messaging.envelope import Event
@@ -50,6 +50,8 @@ async def snapshot(tx: Tx) -> AsyncIterator[Event]:
     confirmed = await places.confirmations(tx)
     for code, version in (await places.country_versions(tx)).items():
         yield events.CountryStatusChanged(country=country_state(code, version, tx.clock.today(), confirmed), by=by)
+    for profile in await trade.lock_profiles(tx):
+        yield events.TradeProfileChanged(trade_profile=states.trade_profile_state(profile), by=by)
 
 
 async def _owned(tx: Tx, kind: Any) -> AsyncIterator[tuple[Any, InstitutionRow]]:  # noqa: ANN401 (a table class)

@@ -6,10 +6,24 @@ from datetime import date
 from typing import Any
 
 from services.registry.domain.institutions import south_on
-from services.registry.tables import CapabilityRow, CentreRow, InstitutionRow, NeedRow, VerificationRow
-from shared.events.registry import CapabilityState, CentreState, InstitutionState, NeedState, VerificationState
+from services.registry.tables import (
+    CapabilityRow,
+    CentreRow,
+    InstitutionRow,
+    NeedRow,
+    TradeProfileRow,
+    VerificationRow,
+)
+from shared.events.registry import (
+    CapabilityState,
+    CentreState,
+    InstitutionState,
+    NeedState,
+    TradeProfileState,
+    VerificationState,
+)
 from shared.events.states import Owner, Reason
-from shared.reference.countries import is_south
+from shared.reference.countries import country, is_south
 
 
 def institution_state(row: InstitutionRow, today: date) -> InstitutionState:
@@ -39,6 +53,11 @@ def verification_state(row: VerificationRow) -> VerificationState:
 def centre_state(row: CentreRow) -> CentreState:
     """A centre with its history."""
     return CentreState.model_validate({**row.model_dump(), **latest(row)})
+
+
+def trade_profile_state(row: TradeProfileRow) -> TradeProfileState:
+    """What a country trades."""
+    return TradeProfileState.model_validate({**row.model_dump(), "name": country(row.country).name})
 
 
 def latest(row: CentreRow) -> dict[str, Any]:

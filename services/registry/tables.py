@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -271,6 +272,36 @@ class ConfirmationRow(Base, table=True):
     confirmed_at: datetime = columns.moment()
     announced: bool = False
     """Whether the event of the day on which it takes effect has been published."""
+
+
+class TradeFlowRow(Base, table=True):
+    """What one country exported to another in a year, by HS chapter, in US dollars."""
+
+    __tablename__ = "trade_flow"
+    __table_args__ = (
+        Index("trade_flow_reporter_year", "reporter", "year"),
+        Index("trade_flow_partner_year", "partner", "year"),
+    )
+
+    year: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    reporter: str = Field(sa_type=Text, primary_key=True)
+    partner: str = Field(sa_type=Text, primary_key=True)
+    hs: str = Field(sa_type=Text, primary_key=True)
+    value: Decimal = columns.number()
+
+
+class TradeProfileRow(Base, table=True):
+    """What a country trades, as it was told last: US dollars as text by HS chapter, on each side of its latest year."""
+
+    __tablename__ = "trade_profile"
+
+    country: str = Field(sa_type=Text, primary_key=True)
+    version: int = 0
+    exports_year: int | None = None
+    exports: dict[str, str] = columns.document()
+    imports_year: int | None = None
+    imports: dict[str, str] = columns.document()
+    updated_at: datetime = columns.moment()
 
 
 KERNEL = KernelTables.on(Base.metadata)

@@ -1,4 +1,4 @@
-"""Events of registry: institutions, capabilities, needs, centres, reviews."""
+"""Events of registry: institutions, capabilities, needs, centres, countries and their trade, reviews."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from shared.events import topics
 from shared.events.states import Evidence, Owner, Reason, Serves, State, Sum
 from shared.messaging.envelope import Event, Visibility
-from shared.reference.types import UtcDateTime
+from shared.reference.types import TradeValue, UtcDateTime
 
 
 class ExternalId(State):
@@ -331,6 +331,34 @@ class CountryStatusChanged(Event):
         return f"countries/{self.country.code}"
 
 
+class TradeProfileState(State):
+    """What a country exports and imports by HS chapter, in US dollars, each in the latest year that is known of it."""
+
+    country: str
+    version: int
+    name: str
+    exports_year: int | None
+    exports: dict[str, TradeValue]
+    imports_year: int | None
+    imports: dict[str, TradeValue]
+    updated_at: UtcDateTime
+
+
+class TradeProfileChanged(Event):
+    """An import of trade flows changed what is known of a country's exports or imports."""
+
+    wire: ClassVar[str] = "org.bandung.TradeProfileChanged.v1"
+    topic: ClassVar[str] = topics.TRADE
+    visibility: ClassVar[Visibility] = Visibility.PUBLIC
+    trade_profile: TradeProfileState
+
+    def key(self) -> str:
+        return self.trade_profile.country
+
+    def subject(self) -> str:
+        return f"trade_profiles/{self.trade_profile.country}"
+
+
 class VerificationState(State):
     """A due-diligence questionnaire: answers without comments."""
 
@@ -382,5 +410,6 @@ EVENTS: tuple[type[Event], ...] = (
     NeedFulfilled,
     CentreStatusChanged,
     CountryStatusChanged,
+    TradeProfileChanged,
     VerificationSubmitted,
 )

@@ -10,6 +10,7 @@ NEEDS = "registry.needs"
 CENTRES = "registry.centres"
 NETWORKS = "registry.networks"
 COUNTRIES = "registry.countries"
+TRADE = "registry.trade"
 REVIEWS = "registry.reviews"
 ACCOUNTS = "registry.accounts"
 MATCHES = "matching.matches"
@@ -25,6 +26,7 @@ TOPICS = (
     Topic(CENTRES, "compact"),
     Topic(NETWORKS, "compact"),
     Topic(COUNTRIES, "compact"),
+    Topic(TRADE, "compact"),
     Topic(REVIEWS, "delete"),
     Topic(ACCOUNTS, "compact"),
     Topic(MATCHES),

@@ -45,6 +45,16 @@ PROVIDER = {"institution_id": CLRI, "name": CLRI_NAME, "country": "IND"}
 ROLES = [SEEKER | {"role": "beneficiary"}, PROVIDER | {"role": "pivotal"}]
 DATED_ROLES: list[dict[str, Any]] = [role | {"from": TODAY, "to": None} for role in ROLES]
 SIGNATURES = [{"institution_id": LIDI, "signed_on": TODAY}, {"institution_id": CLRI, "signed_on": None}]
+TRADE_PROFILE = {
+    "country": "ETH",
+    "version": 2,
+    "name": "Ethiopia",
+    "exports_year": 2024,
+    "exports": {"09": "1430000000.00", "41": "21500000.00"},
+    "imports_year": 2024,
+    "imports": {"84": "2310000000.00"},
+    "updated_at": NOW,
+}
 NO = {"code": "other", "text": "Agreed with the other side by telephone."}
 
 _COMMON: dict[str, Any] = {
@@ -251,6 +261,17 @@ _REGISTRY: dict[str, Any] = {
     "CountryState.name": "Bangladesh",
     "CountryState.groups": ["ldc"],
     "confirm_country_status": {"group": "ldc", "leaves_on": "2026-11-24", "source": "A/RES/76/8"},
+    "TradeFlowOut.reporter": "IND",
+    "TradeFlowOut.partner": "ETH",
+    "TradeFlowOut.hs": "41",
+    "TradeFlowOut.year": 2024,
+    "TradeFlowOut.value": "1250000.50",
+    "TradeImportOut.reporters": ["IND"],
+    "TradeImportOut.years": [2024],
+    "TradeImportOut.countries_changed": ["ETH", "IND"],
+    "TradeProfileOut": TRADE_PROFILE,
+    "TradeProfileState": TRADE_PROFILE,
+    "TradeProfileChanged.trade_profile": TRADE_PROFILE,
     "KeyIn.name": "LIDI back office",
     "KeyIn.role": "owner",
     "KeyIn.can_sign": True,

@@ -392,6 +392,34 @@ Amount = Annotated[
 """The number of a sum of money, 0 or more; the decimals of its currency are checked by `Money`."""
 
 
+_DOLLARS = re.compile(r"[0-9]+(?:\.[0-9]{1,6})?")
+_CENTS = 2
+
+
+def _dollars(value: object) -> Decimal:
+    text = format(value, "f") if isinstance(value, Decimal) else value
+    if not isinstance(text, str) or not _DOLLARS.fullmatch(text):
+        raise PydanticCustomError(
+            "amount_invalid",
+            'Must be a string with a plain decimal number, 0 or more, such as "250000.00": at most 6 decimals',
+        )
+    return Decimal(text)
+
+
+def dollars_text(number: Decimal) -> str:
+    """Write US dollars with their cents, and with more decimals where these were stated: `"120.00"`, `"0.125"`."""
+    return f"{number:.{max(_CENTS, _decimals_of(number.normalize()))}f}"
+
+
+TradeValue = Annotated[
+    Decimal,
+    BeforeValidator(_dollars),
+    PlainSerializer(dollars_text, return_type=str, when_used="json"),
+    Schema(type="string", pattern=r"^[0-9]+(\.[0-9]{1,6})?$", examples=["250000.00"]),
+]
+"""US dollars of trade statistics, 0 or more. Sums of a country: larger, and as exact as sources state them."""
+
+
 class MoneyOrZero(BaseModel):
     """A sum of money, 0 or more: `{"amount": "250000.00", "currency": "USD"}`.
 

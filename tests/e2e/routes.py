@@ -59,6 +59,11 @@ class Route:
         """Whether it reads something that only its parties see."""
         return self.resource in PRIVATE and "{" in self.template
 
+    @property
+    def takes_json(self) -> bool:
+        """Whether a body, if it takes any, is JSON."""
+        return "application/json" in self.operation.get("requestBody", {"content": "application/json"})["content"]
+
     def members(self) -> dict[str, Any]:
         """The properties of the JSON body."""
         content = self.operation.get("requestBody", {}).get("content", {})

@@ -47,6 +47,7 @@ COMPACT = {
     "registry.centres",
     "registry.networks",
     "registry.countries",
+    "registry.trade",
     "registry.accounts",
 }
 DELETED = {"registry.reviews", "notifications.webhooks"}

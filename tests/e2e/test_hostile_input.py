@@ -63,6 +63,11 @@ def taking_bodies(routes: list[Route]) -> list[Route]:
     return [route for route in routes if route.method in ("post", "patch") and route.template != "/token"]
 
 
+def taking_json(routes: list[Route]) -> list[Route]:
+    """Without those whose body is a file of another kind."""
+    return [route for route in taking_bodies(routes) if route.takes_json]
+
+
 def complaint(answer: httpx.Response, route: Route, what: str) -> str | None:
     """What is wrong with the refusal, if anything."""
     if not 400 <= answer.status_code < 500:
@@ -76,7 +81,7 @@ def complaint(answer: httpx.Response, route: Route, what: str) -> str | None:
 
 @pytest.mark.parametrize("what", RAW)
 async def test_bodies_that_are_no_object(all_routes: list[Route], all_things: Everything, what: str) -> None:
-    answers = [(await send(all_things, route, RAW[what]), route) for route in taking_bodies(all_routes)]
+    answers = [(await send(all_things, route, RAW[what]), route) for route in taking_json(all_routes)]
     assert len(answers) > 40
     assert [told for answer, route in answers if (told := complaint(answer, route, what))] == []
     if what == "300 KB":
@@ -98,6 +103,14 @@ async def test_members_of_the_wrong_kind(all_routes: list[Route], all_things: Ev
 async def test_other_media_types(all_routes: list[Route], all_things: Everything) -> None:
     found = {str(r): await send(all_things, r, b"<x/>", "application/xml") for r in taking_bodies(all_routes)}
     assert {route: answer.status_code for route, answer in found.items() if answer.status_code != 415} == {}
+
+
+@pytest.mark.parametrize("what", RAW)
+async def test_nonsense_as_a_file_of_trade_flows(all_routes: list[Route], all_things: Everything, what: str) -> None:
+    [route] = [route for route in taking_bodies(all_routes) if not route.takes_json]
+    answer = await send(all_things, route, RAW[what], "text/csv")
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+    is_problem(answer)
 
 
 async def test_the_token_endpoint_refuses_nonsense(all_things: Everything) -> None:

@@ -99,6 +99,17 @@ async def test_tokens_and_requests_pass_each_by_its_own_name(system: System, pro
     assert (await proxy.request("matching", "GET", "/matches")).status_code == 401
 
 
+async def test_a_large_file_of_trade_flows_comes_through_and_a_large_body_elsewhere_does_not(
+    system: System, proxy: Proxy
+) -> None:
+    headers = await system.operator.headers() | {"Content-Type": "text/csv"}
+    file = b"reporter,partner,hs,year,value\n" + b"\n" * 2_000_000 + b"IND,ETH,41,2024,1\n"
+    taken = await proxy.request("registry", "POST", "/trade-flows", content=file, headers=headers)
+    assert taken.status_code == 200, taken.text
+    elsewhere = await proxy.request("registry", "POST", "/needs", content=file, headers=headers)
+    assert elsewhere.status_code == 413
+
+
 async def test_what_operators_look_at_stays_inside(proxy: Proxy) -> None:
     for service in SERVICES:
         for path in ("/metrics", "/readyz"):

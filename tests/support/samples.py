@@ -177,6 +177,10 @@ def _members(event: type[Event]) -> dict[str, Any]:
             "code": "BGD", "version": 1, "name": "Bangladesh", "as_of": TODAY, "groups": [], "south": True,
             "income_group": None, "scheduled": [],
         },
+        "trade_profile": lambda: {
+            "country": "ETH", "version": 1, "name": "Ethiopia", "exports_year": 2024,
+            "exports": {"09": Decimal("1400000000.00")}, "imports_year": None, "imports": {}, "updated_at": NOW,
+        },
         "centre": lambda: {
             "id": uuid4(), "version": 1, "name": "UCSSIC India", "kind": "k", "host_country": "IND",
             "status": "to_be_established", "since": None, "source": "s", "history": [],

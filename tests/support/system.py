@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("registry", "matching", "projects", "notifications")
 OWNERS = {
-    "registry": "token keys institutions verifications capabilities needs centres countries networks .well-known",
+    "registry": "token keys institutions verifications capabilities needs centres countries trade-flows networks "
+    ".well-known",
     "matching": "matches suggestions policies rounds",
     "projects": "projects agreements contributions milestones reports practices replications",
     "notifications": "inbox webhooks deliveries events threads",
@@ -46,6 +47,7 @@ TOPICS = (
     "registry.centres",
     "registry.networks",
     "registry.countries",
+    "registry.trade",
     "registry.reviews",
     "registry.accounts",
     "matching.matches",

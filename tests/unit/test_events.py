@@ -18,6 +18,7 @@ PINNED = {
     "registry.needs": "NeedPosted NeedUpdated NeedWithdrawn NeedExpired NeedEngaged NeedReopened NeedFulfilled",
     "registry.centres": "CentreStatusChanged",
     "registry.countries": "CountryStatusChanged",
+    "registry.trade": "TradeProfileChanged",
     "registry.reviews": "VerificationSubmitted",
     "matching.matches": "MatchProposed MatchInterestExpressed MatchAccepted MatchDeclined MatchConfirmed "
     "MatchFormalised MatchExpired MatchWithdrawn MatchReminderDue FacilitatorInvited FacilitatorJoined "
@@ -52,7 +53,7 @@ def test_every_event_has_a_declared_topic_and_says_who_did_it(event: type[Event]
 
 def test_what_is_public_is_what_the_contract_says() -> None:
     public_topics = ("registry.institutions", "registry.capabilities", "registry.needs", "registry.centres")
-    public_topics += ("registry.countries", "projects.practices")
+    public_topics += ("registry.countries", "registry.trade", "projects.practices")
     public = {event.short_name() for event in EVENTS if event.visibility is Visibility.PUBLIC}
     wanted = {name for topic in public_topics for name in PINNED[topic].split()}
     assert public == wanted | {"ProjectStarted", "ProjectCompleted"}

@@ -142,6 +142,7 @@ _BY_RESOURCE: dict[str, Callable[[State, Happening], Parts]] = {
     "verification": _verification,
     "centre": _centre,
     "country": _country,
+    "trade_profile": _country,
     "match": _match,
     "project": _project,
     "agreement": _agreement,

@@ -19,6 +19,7 @@ _SINGULAR = {
     "needs": "need",
     "centres": "centre",
     "countries": "country",
+    "trade_profiles": "trade_profile",
     "matches": "match",
     "projects": "project",
     "agreements": "agreement",

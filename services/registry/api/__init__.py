@@ -10,6 +10,7 @@ from services.registry.api import (
     keys,
     needs,
     tokens,
+    trade,
     verifications,
 )
 
@@ -22,4 +23,5 @@ ROUTERS = (
     needs.router,
     centres.router,
     countries.router,
+    trade.router,
 )
