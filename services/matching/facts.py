@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from services.matching.engine import model
+from services.matching.engine.world import Flows
 from services.matching.store import capabilities, institutions
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-    from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow, ProjectRow
+    from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow, ProjectRow, TradeProfileRow
     from shared.messaging.transaction import Tx
 
 
@@ -63,6 +65,25 @@ def capability_facts(row: CapabilityRow, engaged: int) -> model.CapabilityFacts:
         engaged=engaged,
         status=row.status,
     )
+
+
+def flows(rows: Iterable[TradeProfileRow]) -> Flows:
+    """Shares of HS chapters; a country of which nothing is known on a side does not stand there."""
+    exports, imports = {}, {}
+    for row in rows:
+        exports[row.country], imports[row.country] = shares(row.exports), shares(row.imports)
+    return Flows(_known(exports), _known(imports))
+
+
+def shares(dollars: Mapping[str, str]) -> dict[str, float]:
+    """Each amount as a part of their sum; empty when there is none, or all are 0."""
+    amounts = {chapter: Decimal(amount) for chapter, amount in dollars.items()}
+    total = sum(amounts.values())
+    return {chapter: float(amount / total) for chapter, amount in amounts.items()} if total else {}
+
+
+def _known(side: Mapping[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {country: chapters for country, chapters in side.items() if chapters}
 
 
 def standing(row: Any) -> model.InstitutionFacts:  # noqa: ANN401 (an InstitutionRow, or these columns of it)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.postgresql import insert
 
-from services.matching.store import projections, queue
+from services.matching.store import projections, queue, trade
 from services.matching.tables import (
     CapabilityRow,
     EngagementRow,
@@ -19,6 +19,7 @@ from services.matching.tables import (
     PracticeRow,
     ProjectRow,
     ReplicationRow,
+    TradeProfileRow,
 )
 from shared.events import projects, registry
 from shared.messaging.handlers import Handlers
@@ -82,6 +83,16 @@ async def need_told(tx: Tx, event: registry.NeedEvent) -> None:
     }
     if await projections.upsert(tx, NeedRow, values):
         await queue.need_changed(tx, state.id)
+
+
+@HANDLERS.on(registry.TradeProfileChanged)
+async def trade_profile_told(tx: Tx, event: registry.TradeProfileChanged) -> None:
+    """Needs that seek trade with the country are ranked by how well what one sells fits what the other buys."""
+    state = event.trade_profile
+    profile_id = trade.profile_id(state.country)
+    sides = state.model_dump(mode="json", include={"exports", "imports"})
+    if await projections.upsert(tx, TradeProfileRow, {"id": profile_id, "country": state.country, **sides}):
+        await queue.trade_changed(tx, profile_id)
 
 
 @HANDLERS.on(projects.ProjectCompleted, projects.ProjectClosed, projects.ProjectCancelled)

@@ -19,8 +19,9 @@ from services.matching.engine.seekers import Seekers
 from services.matching.engine.simulation import Change, Equity, Simulation
 from services.matching.engine.takers import Takers
 from services.matching.engine.text import TermStatistics
+from services.matching.engine.world import ReferenceWorld
 from services.matching.loading import lacking, load_institutions, load_readings
-from services.matching.store import capabilities, institutions, needs, policies
+from services.matching.store import capabilities, institutions, needs, policies, trade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
@@ -58,6 +59,7 @@ class Ranker:
         self._lock = asyncio.Lock()
         self.index = Index(Scorer(POLICY_1))
         self._institutions: dict[str, int] = {}
+        self._trade = ""
         self._takers: Takers | None = None
 
     @property
@@ -80,18 +82,27 @@ class Ranker:
         """Builds the index anew, and only then puts it in the place of the old one."""
         fresh = Ranker()
         async with transactions.snapshot() as tx:
-            fresh.index = Index(Scorer(await policies.active(tx), await policies.statistics(tx)))
+            fresh._trade, world = await _world(tx)
+            fresh.index = Index(Scorer(await policies.active(tx), await policies.statistics(tx), world=world))
             fresh._institutions = await load_institutions(tx, fresh.index)
             await load_readings(tx, fresh.index)
             async for ids in lacking(tx):
                 await fresh._take_capabilities(tx, (await capabilities.some(tx, ids)).values())
         await fresh.settle()
-        self.index, self._institutions = fresh.index, fresh._institutions
+        self.index, self._institutions, self._trade = fresh.index, fresh._institutions, fresh._trade
         log.info("index_built", capabilities=len(self.index), institutions=len(self._institutions))
 
     async def adopt(self, tx: Tx) -> None:
-        """Ranks by the policy that is in force now and the newest statistics."""
+        """Ranks by the policy that is in force now, the newest statistics and trade flows."""
         await self.use(await policies.statistics(tx), await policies.active(tx))
+        await self.take_trade(tx)
+
+    async def take_trade(self, tx: Tx) -> None:
+        """Ranks by the trade flows that are known now; shares are worked out for all countries at once."""
+        edition, world = await _world(tx)
+        if edition != self._trade:
+            await self.use(world=world)
+            self._trade = edition
 
     async def sync(self, tx: Tx) -> None:
         """Takes over whatever differs from the rows, in small steps between which the event loop goes on."""
@@ -259,11 +270,11 @@ class Ranker:
         mine = (*self.index.fingerprint(), self.index.places_taken(), sum(self._institutions.values()))
         return mine == await capabilities.fingerprint(tx) and self._used() == await self._versions(tx)
 
-    async def _versions(self, tx: Tx) -> tuple[int, int]:
-        return (await policies.active(tx)).version, await policies.newest_statistics(tx)
+    async def _versions(self, tx: Tx) -> tuple[int, int, str]:
+        return (await policies.active(tx)).version, await policies.newest_statistics(tx), await trade.edition(tx)
 
-    def _used(self) -> tuple[int, int]:
-        return self.policy.version, self.index.scorer.frame.statistics.version
+    def _used(self) -> tuple[int, int, str]:
+        return self.policy.version, self.index.scorer.frame.statistics.version, self._trade
 
     async def freeze_statistics(self, tx: Tx) -> TermStatistics | None:
         """Stores a new snapshot of term statistics once the collection has changed by a quarter, and returns it."""
@@ -276,11 +287,15 @@ class Ranker:
         policies.keep(tx, frozen)
         return frozen
 
-    async def use(self, statistics: TermStatistics, policy: Policy | None = None) -> None:
-        """Scores by this snapshot, and this policy if another one, from now on."""
+    async def use(
+        self, statistics: TermStatistics | None = None, policy: Policy | None = None, world: World | None = None
+    ) -> None:
+        """Scores by what is given from now on, and by the same as before of what is not."""
         async with self._lock:
-            lexicon = self.index.scorer.lexicon
-            scorer = Scorer(policy or self.policy, statistics, world=self.world, lexicon=lexicon)
+            frame, lexicon = self.index.scorer.frame, self.index.scorer.lexicon
+            scorer = Scorer(
+                policy or frame.policy, statistics or frame.statistics, world=world or frame.world, lexicon=lexicon
+            )
             await asyncio.to_thread(self.index.use, scorer)
 
     async def simulate(
@@ -293,6 +308,12 @@ class Ranker:
             async with self._lock:
                 await asyncio.to_thread(trial.add, needs[start : start + SIMULATED_AT_ONCE], quiet)
         return trial.changes, trial.equity(0), trial.equity(1)
+
+
+async def _world(tx: Tx) -> tuple[str, World]:
+    """The edition of the trade profiles, and countries with the flows that they tell of."""
+    rows = await trade.profiles(tx)
+    return trade.edition_of(rows), ReferenceWorld(flows=facts.flows(rows))
 
 
 def _contents_of(some: Sequence[CapabilityFacts], lexicon: Lexicon) -> list[Content]:

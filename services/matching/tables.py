@@ -1,6 +1,6 @@
 """Tables of matching.
 
-Three groups: what others decide (institutions, capabilities, needs, projects, practices: projections of their
+Three groups: what others decide (institutions, capabilities, needs, trade, projects, practices: projections of their
 events, guarded by `sequence`), what is decided here (matches and their parts, engagements), and what the engine
 needs (policies, term statistics, the work queue). No foreign keys between the groups: topics arrive in any order.
 """
@@ -112,6 +112,20 @@ class NeedRow(Base, table=True):
     partners_wanted: int
     version_seen: int | None = None
     cutoff: float | None = Field(default=None, sa_type=Float)
+
+
+class TradeProfileRow(Base, table=True):
+    """What a country exports and imports, as registry last said: US dollars as text by HS chapter.
+
+    `id` is made of the country's code (`store.trade.profile_id`), so that the work queue can name it.
+    """
+
+    __tablename__ = "trade_profile"
+    id: UUID = columns.key()
+    sequence: str = columns.text()
+    country: str = columns.text()
+    exports: dict[str, str] = columns.document()
+    imports: dict[str, str] = columns.document()
 
 
 class ProjectRow(Base, table=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.matching.store import institutions, needs, queue
+from services.matching.store import institutions, needs, queue, trade
 
 if TYPE_CHECKING:
     from services.matching.ranking import Ranker
@@ -31,7 +31,7 @@ async def absorb(tx: Tx, ranker: Ranker, limit: int) -> set[str]:
         await ranker.adopt(tx)
         await queue.push_live_needs(tx)
     changed: Causes = of[queue.CAPABILITY]
-    concerned: Causes = {}
+    concerned = await _traders(tx, ranker, of[queue.TRADE])
     for institution_id, cause in of[queue.INSTITUTION].items():
         for capability_id in await institutions.capability_ids(tx, institution_id):
             changed.setdefault(capability_id, cause)
@@ -44,7 +44,16 @@ async def absorb(tx: Tx, ranker: Ranker, limit: int) -> set[str]:
     return {kind for kind, _, _ in taken}
 
 
-_KINDS = (queue.CAPABILITY, queue.INSTITUTION, queue.RECORD, queue.POLICY)
+_KINDS = (queue.CAPABILITY, queue.INSTITUTION, queue.RECORD, queue.POLICY, queue.TRADE)
+
+
+async def _traders(tx: Tx, ranker: Ranker, profiles: Causes) -> Causes:
+    """Needs that seek trade with countries of which other figures are known now; once, however many countries."""
+    if not profiles:
+        return {}
+    await ranker.take_trade(tx)
+    found = await needs.seeking_trade(tx, await trade.countries(tx, profiles))
+    return dict.fromkeys(found, next(iter(profiles.values())))
 
 
 async def _find_takers(tx: Tx, ranker: Ranker, changed: Causes, concerned: Causes) -> None:

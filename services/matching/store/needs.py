@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, or_, select
 from sqlmodel import col
 
 from services.matching.domain.formalising import TAKES_A_PLACE
 from services.matching.store.arrays import among
-from services.matching.tables import EngagementRow, InstitutionRow, MatchRow, NeedRow
+from services.matching.store.capabilities import PUBLISHED
+from services.matching.tables import CapabilityRow, EngagementRow, InstitutionRow, MatchRow, NeedRow
+from shared.reference.vocabulary import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -133,6 +135,21 @@ async def of_institution(tx: Tx, institution_id: UUID) -> list[UUID]:
     party = (col(MatchRow.beneficiary_id) == institution_id) | (col(MatchRow.provider_id) == institution_id)
     matched = select(col(MatchRow.need_id)).where(~col(MatchRow.closed), party)
     return list((await tx.session.scalars(own.union(matched))).all())
+
+
+async def seeking_trade(tx: Tx, countries: Collection[str]) -> list[UUID]:
+    """Open needs that seek trade and are of one of these countries; all others too when one of these has an offer."""
+    offered = exists().where(
+        col(InstitutionRow.country).in_(countries),
+        col(CapabilityRow.institution_id) == col(InstitutionRow.id),
+        col(CapabilityRow.status) == PUBLISHED,
+    )
+    rows = select(col(NeedRow.id)).where(
+        col(NeedRow.status) == "open",
+        col(NeedRow.resource_kinds).contains([ResourceKind.TRADE]),
+        or_(col(NeedRow.country).in_(countries), offered),
+    )
+    return list((await tx.session.scalars(rows)).all())
 
 
 async def with_open_matches(tx: Tx, capability_ids: Collection[UUID]) -> dict[UUID, UUID]:

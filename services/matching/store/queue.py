@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shared.messaging.transaction import Tx
 
 NEED, CAPABILITY, INSTITUTION, RECORD, RELOAD = "need", "capability", "institution", "record", "reload"
-POLICY = "policy"
+POLICY, TRADE = "policy", "trade"
 NOBODY = UUID(int=0)
 _T = WorkRow.__table__  # type: ignore[attr-defined]  # SQLModel does not type it
 _MATCH, _NEED = MatchRow.__table__.c, NeedRow.__table__.c  # type: ignore[attr-defined]
@@ -40,6 +40,11 @@ async def institution_changed(tx: Tx, institution_id: UUID) -> None:
 async def record_changed(tx: Tx, institution_ids: Iterable[UUID]) -> None:
     """Its track record or evidence changed: the next ranking uses it, none is made for it."""
     await _push(tx, RECORD, institution_ids)
+
+
+async def trade_changed(tx: Tx, profile_id: UUID) -> None:
+    """What this country exports or imports changed: rank needs that seek trade with it."""
+    await _push(tx, TRADE, [profile_id])
 
 
 async def reload(tx: Tx) -> None:
