@@ -12,6 +12,7 @@ READ_MODELS = {
         "institution": "id, version, status, name, country, type, languages",
         "capability": "id, version, status, institution_id, title, summary, isic, serves::text, capacity, renew_by",
         "need": "id, version, status, institution_id, title, problem, isic, urgency, deadline",
+        "trade_profile": "country, exports::text, imports::text",
         "project": "id, status, ended_on, pivotal_ids, countries",
         "practice": "id, partner_ids",
         "replication": "id, partner_ids",

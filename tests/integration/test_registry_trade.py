@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +193,17 @@ async def test_a_key_repeats_the_first_answer_and_holds_for_its_own_file_only(wo
     other = await send(world, "IND,ETH,41,2024,2", **{"Idempotency-Key": "figures-2024"})
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert await stored(world) == [("IND", "ETH", "41", 2024, "1.00")]
+
+
+async def test_of_two_files_at_once_one_is_left_whole(world: World) -> None:
+    files = [[f"IND,{to},{hs:02},2024,{value}" for to in ("ETH", "KEN") for hs in range(1, 40)] for value in (1, 2)]
+    answers = await asyncio.gather(*(send(world, *file) for file in files))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    left = {value for *_, value in await stored(world, limit=200)}
+    assert left in ({"1.00"}, {"2.00"})
+    totals = (await world.read("/trade-flows/profiles/IND"))["exports"].values()
+    assert set(totals) == {f"{2 * float(value):.2f}" for value in left}
+    assert len(await world.told(TRADE, "ETH", CHANGED, CHANGED)) == 2
 
 
 async def test_flows_are_listed_by_page_and_filter(world: World) -> None:
