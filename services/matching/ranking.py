@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from services.matching.engine.lexicon import Lexicon
-    from services.matching.engine.model import CapabilityFacts, NeedFacts
+    from services.matching.engine.model import CapabilityFacts, InstitutionFacts, NeedFacts
     from services.matching.engine.policy import Policy
     from services.matching.engine.prepared import Content
     from services.matching.engine.world import World
@@ -136,6 +136,13 @@ class Ranker:
         """One pair, explained; KeyError when the capability is not held."""
         async with self._lock:
             return self.index.score(need, capability_id, on)
+
+    def beside(self, provider: InstitutionFacts, capability: CapabilityFacts) -> Index:
+        """An index of one capability by the rules in force, for requests: the worker alone changes the large one."""
+        alone = Index(self.index.scorer)
+        alone.put_institution(provider)
+        alone.put_capability(capability)
+        return alone
 
     async def owners(self, capability_ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
         """Capability -> its institution's id and country, of those that are held."""

@@ -167,8 +167,9 @@ Index("replication_partners", _columns(ReplicationRow).partner_ids, postgresql_u
 class MatchRow(Base, table=True):
     """A proposal of one capability for one need, and what became of it.
 
-    `closed` follows `status` (true from declined, expired, withdrawn and formalised on) and orders lists;
-    `remind_at` is null when no reminder is due any more.
+    `named_by` is the side that named the other one, which is no answer to a proposal. `closed` follows `status` (true
+    from declined, expired, withdrawn and formalised on) and orders lists; `remind_at` is null when no reminder is due
+    any more.
     """
 
     __tablename__ = "match"
@@ -199,6 +200,7 @@ class MatchRow(Base, table=True):
     project_id: UUID | None = columns.uuid(null=True)
     beneficiary_answered_at: datetime | None = columns.moment(null=True)
     provider_answered_at: datetime | None = columns.moment(null=True)
+    named_by: str | None = columns.text(null=True)
     justification_code: str | None = columns.text(null=True)
     justification_text: str | None = columns.text(null=True)
     reason_code: str | None = columns.text(null=True)
@@ -215,6 +217,7 @@ Index("match_open_pair", _match.need_id, _match.capability_id, unique=True, post
 Index("match_expiring", _match.expires_at, postgresql_where=_OPEN)
 Index("match_reminding", _match.remind_at, postgresql_where=text("not closed and remind_at is not null"))
 Index("match_updated", _match.updated_at, _match.id)
+Index("match_proposed", _match.proposed_at)
 
 
 class ExplanationRow(Base, table=True):
@@ -240,7 +243,7 @@ class FacilitatorRow(Base, table=True):
 
 
 class MessageRow(Base, table=True):
-    """What one side wrote to the other; never in an event."""
+    """What one party wrote to the others; never in an event."""
 
     __tablename__ = "message"
     id: UUID = columns.key()
@@ -264,6 +267,12 @@ class QuestionRow(Base, table=True):
     asked_at: datetime = columns.moment()
     answer: str | None = columns.text(null=True)
     answered_at: datetime | None = columns.moment(null=True)
+
+
+_question = _columns(QuestionRow)
+Index("question_beneficiary", _question.beneficiary_id)
+Index("question_asker", _question.asker_id)
+Index("question_asked", _question.asked_at, _question.id)
 
 
 class EngagementRow(Base, table=True):

@@ -60,11 +60,9 @@ class Scheduler:
         A task that failed keeps its shorter wait: it would not be tried again before its next turn otherwise.
         """
         usual = {task.name: task.every_seconds for task in self.tasks}
-        slow = [name for name, wait in self._wait.items() if wait > usual[name]]
-        for name in slow:
-            del self._wait[name]
-        if slow:
+        if any(wait > usual[name] for name, wait in self._wait.items()):
             self._woken.set()
+        self._wait = {name: wait for name, wait in self._wait.items() if wait < usual[name]}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; a failing task is tried again after RETRY_SECONDS, or sooner at its next turn."""

@@ -13,7 +13,7 @@ from shared.reference.types import UtcDateTime
 
 
 class FacilitatorRef(PartyRef):
-    """An institution invited to the facilitating role: `invited`, `joined` or `declined`."""
+    """An institution invited to the facilitating role: `invited`, `joined`, `declined` or `lapsed`."""
 
     status: str
 
@@ -165,19 +165,26 @@ class FacilitatorDeclined(MatchEvent):
     wire: ClassVar[str] = "org.bandung.FacilitatorDeclined.v1"
 
 
-class MatchMessageSent(MatchEvent):
+class MatchTalk(MatchEvent):
+    """Something was written; who was invited and never joined hears nothing of it once the match is formalised."""
+
+    def parties(self) -> frozenset[UUID]:
+        return super().parties() - {f.institution_id for f in self.match.facilitators if f.status == "lapsed"}
+
+
+class MatchMessageSent(MatchTalk):
     """One party wrote to the others; the words stay in matching."""
 
     wire: ClassVar[str] = "org.bandung.MatchMessageSent.v1"
 
 
-class MatchQuestionAsked(MatchEvent):
+class MatchQuestionAsked(MatchTalk):
     """A party asks the beneficiary to make the need clearer; the words stay in matching."""
 
     wire: ClassVar[str] = "org.bandung.MatchQuestionAsked.v1"
 
 
-class MatchQuestionAnswered(MatchEvent):
+class MatchQuestionAnswered(MatchTalk):
     """The beneficiary answered a question on the need: one such event for each of its matches that are not closed."""
 
     wire: ClassVar[str] = "org.bandung.MatchQuestionAnswered.v1"

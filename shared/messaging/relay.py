@@ -41,6 +41,7 @@ TROUBLE_SECONDS = 1.0
 LOOK_SECONDS = 10.0
 MOST_BYTES = BATCH_BYTES * 4 - 4096
 FOLLOW_SECONDS = 1.0
+KNOCK_SECONDS = 0.025  # between two knocks, however much is written here
 LEADERLESS_SECONDS = 3.0
 LEADER_LOCK = 7_236_912  # of relay and scheduler; each service has a database of its own
 
@@ -102,7 +103,7 @@ class Relay:
                 if not is_passing(error):
                     log.exception("relay_failed")
                 self.database_fault.report(f"{type(error).__name__}: {error}"[:200])
-                await self._pause(1.0, stop)
+                await wait_any(1.0, stop)  # a wake meanwhile is kept for whoever leads then
         await self._drop_producer()
 
     async def _lead(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
@@ -125,6 +126,7 @@ class Relay:
         while not stop.is_set() and (left := until - asyncio.get_running_loop().time()) > 0:
             if await self._pause(left, stop):
                 await connection.execute(_KNOCK)
+                await wait_any(KNOCK_SECONDS, stop)
 
     async def _publish_until(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         idle, look_at = IDLE_SECONDS[0], 0.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -33,6 +35,8 @@ async def test_a_made_thing_has_address_version_thread_and_request_id(probe: Pro
     assert answer.headers["etag"] == '"1"'
     assert answer.headers["x-correlation-id"] == thing["id"]
     assert UUID(answer.headers["x-request-id"]).version == 7
+    [date] = answer.headers.get_list("date")
+    assert abs((parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()) < 30
     assert (await probe.client.get(answer.headers["location"], headers=probe.as_owner())).status_code == 200
 
 

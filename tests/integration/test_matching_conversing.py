@@ -136,3 +136,28 @@ async def test_who_has_declined_hears_no_answers_any_more(world: World) -> None:
     assert [q["id"] for q in await read(world, clri, "/questions")] == [question["id"]]
     own = await world.post(lidi, match, "questions", QUESTION, if_match=None)
     assert (own.status_code, own.json()["code"]) == (403, "forbidden"), "one's own need is made clear by changing it"
+
+
+async def test_who_was_invited_and_never_joined_hears_nothing_more(world: World) -> None:
+    lidi, clri, _, match, _ = await three(world)
+    bank = await world.institution("Bank", "CHN", type="financial_institution")
+    await world.accepted(lidi, clri, match)
+    await world.post(lidi, match, "facilitators", {"institution_id": str(bank.id)})
+    await world.post(lidi, match, "messages", {"text": "Before."}, if_match=None)
+    path = f"/matches/{match['id']}/messages"
+    assert [m["text"] for m in await read(world, bank, path)] == ["Before."], "it makes up its mind"
+    for party in (clri, lidi):
+        assert (await world.post(party, match, "formalise")).status_code == 200
+    assert (await world.post(lidi, match, "messages", {"text": "After."}, if_match=None)).status_code == 201
+    assert await read(world, bank, path) == 404
+    assert (await world.get(bank, match))["messages"] == []
+
+
+async def test_a_facilitating_partner_may_ask_too(world: World) -> None:
+    lidi, clri, _, match, _ = await three(world)
+    bank = await world.institution("Bank", "CHN", type="financial_institution")
+    await world.accepted(lidi, clri, match)
+    await world.post(lidi, match, "facilitators", {"institution_id": str(bank.id)})
+    await world.post(bank, match, f"facilitators/{bank.id}/join")
+    asked = await world.post(bank, match, "questions", QUESTION, if_match=None)
+    assert (asked.status_code, asked.json()["asked_by"], asked.json()["match_id"]) == (201, str(bank.id), match["id"])

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from services.matching.commands import direct as commands
 from shared.events import registry
 from tests.support.matching import CLOCK, World
 from tests.support.stack import running_service
@@ -149,3 +150,46 @@ async def test_what_cannot_be_is_refused_with_its_reason(world: World) -> None:
         return answer.json()["code"] == "need_not_open"
 
     await eventually(gone)
+
+
+async def test_a_need_that_has_its_partner_or_whose_owner_is_suspended_takes_nobody(world: World) -> None:
+    lidi, clri = await world.institution("LIDI", "ETH"), await world.institution("CLRI", "IND")
+    cicb = await world.institution("CICB", "BRA")
+    first, second = await world.capability(clri, capacity=5), await world.capability(cicb)
+    need, two = await world.need(lidi), await world.need(lidi, partners_wanted=2)
+    for sought in (need, two):
+        match = next(m for m in await world.proposed(lidi, sought, 2) if m["capability_id"] == str(first.id))
+        await world.formalised(lidi, clri, match)
+    full = await direct(world, world.owner(cicb), need, second)
+    assert (full.status_code, full.json()["code"]) == (409, "need_already_engaged")
+    same = await direct(world, world.owner(lidi), two, first)
+    assert (same.status_code, same.json()["code"], same.json()["current_status"]) == (
+        409,
+        "invalid_transition",
+        "formalised",
+    )
+    lidi.status = "suspended"
+    await world.tell(lidi, registry.InstitutionSuspended)
+
+    async def refused() -> bool:
+        answer = await direct(world, world.owner(cicb), two, second)
+        return answer.json().get("code") == "institution_suspended"
+
+    await eventually(refused)
+
+
+async def test_a_provider_picks_needs_and_does_not_write_to_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "MOST_NAMED", 1)
+    lidi, clri = await world.institution("LIDI", "ETH"), await world.institution("CLRI", "IND")
+    capability = await world.capability(clri)
+    one, other = await world.need(lidi, **FAR), await world.need(lidi, **FAR)
+    await known(world, lidi, one)
+    await known(world, lidi, other)
+    named = await direct(world, world.owner(clri), one, capability)
+    assert named.status_code == 201, named.text
+    many = await direct(world, world.owner(clri), other, capability)
+    assert (many.status_code, many.json()["errors"][0]["code"]) == (409, "too_many_named")
+    assert (await direct(world, world.owner(lidi), other, capability)).status_code == 201, "the need may name it"
+    own = await world.service.client.get("/stats/responses", headers=world.owner(clri))
+    (line,) = own.json()["items"]
+    assert (line["proposed"], line["answered"]) == (1, 0), "what it named itself was no proposal to it"

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from shared.events import registry
 from tests.support.matching import World
 from tests.support.stack import running_service
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,8 +27,7 @@ async def world(parts: Parts) -> AsyncIterator[World]:
 
 
 async def suggested(world: World, headers: dict[str, str], capability: Any, **query: Any) -> Any:
-    query |= {"capability_id": str(capability.id)}
-    return await world.service.client.get("/suggestions/needs", params=query, headers=headers)
+    return await world.service.client.get(f"/capabilities/{capability.id}/needs", params=query, headers=headers)
 
 
 async def test_needs_come_in_the_order_of_score_times_priority(world: World) -> None:
@@ -64,4 +65,21 @@ async def test_what_was_declined_is_left_out_and_strangers_ask_in_vain(world: Wo
     assert (await suggested(world, world.owner(lidi), capability)).status_code == 404
     await world.post(clri, match, "decline", {"reason_code": "timing"})
     assert (await suggested(world, world.owner(clri), capability)).json()["items"] == []
-    assert (await world.service.client.get("/suggestions/needs", headers=world.owner(clri))).status_code == 422
+
+
+async def test_needs_that_take_nobody_are_not_offered(world: World) -> None:
+    clri = await world.institution("CLRI", "IND")
+    lidi, ended = await world.institution("LIDI", "ETH"), await world.institution("Ended", "ETH")
+    capability, need = await world.capability(clri, capacity=5), await world.need(lidi)
+    other = await world.need(ended)
+    for home, sought in ((lidi, need), (ended, other)):
+        await world.proposed(home, sought)
+    assert len((await suggested(world, world.owner(clri), capability)).json()["items"]) == 2
+    ended.status = "suspended"
+    await world.tell(ended, registry.InstitutionSuspended)
+
+    async def one_left() -> bool:
+        items = (await suggested(world, world.owner(clri), capability)).json()["items"]
+        return [item["need_id"] for item in items] == [str(need.id)]
+
+    await eventually(one_left)

@@ -6,11 +6,13 @@ import itertools
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.matching.engine.rounds import Edge, Market, Seeker, allocate, first_come, unreserved
+from services.matching.engine.solver import Rules, best_shares, best_whole
 
 NEEDS, OFFERS = ("n0", "n1", "n2", "n3"), ("c0", "c1", "c2")
 EDGES = st.dictionaries(
@@ -116,3 +118,10 @@ def test_a_round_is_better_than_first_come_where_the_first_takes_the_only_partne
 def test_nothing_to_give_gives_nothing() -> None:
     assert allocate(Market([], {}, [])).chosen == ()
     assert allocate(Market([Seeker("n", 1, ldc=True)], {"c": 0}, [Edge("n", "c", 0.5, 1.0)])).chosen == ()
+
+
+def test_a_solver_that_finds_nothing_says_so() -> None:
+    impossible = Rules(np.array([0]), np.array([0]), np.array([-1.0]))
+    for solve in (best_shares, best_whole):
+        with pytest.raises(RuntimeError, match="Infeasible"):
+            solve(np.array([1.0]), impossible)

@@ -21,8 +21,8 @@ PINNED = {
     "registry.trade": "TradeProfileChanged",
     "registry.reviews": "VerificationSubmitted",
     "matching.matches": "MatchProposed MatchInterestExpressed MatchAccepted MatchDeclined MatchConfirmed "
-    "MatchFormalised MatchExpired MatchWithdrawn MatchReminderDue FacilitatorInvited FacilitatorJoined "
-    "FacilitatorDeclined",
+    "MatchFormalised MatchExpired MatchWithdrawn MatchReminderDue MatchMessageSent "
+    "MatchQuestionAsked MatchQuestionAnswered FacilitatorInvited FacilitatorJoined FacilitatorDeclined",
     "matching.policies": "RoundCompleted",
     "projects.projects": "ProjectOpened PartnerRoleChanged ProjectStarted ProjectSuspended ProjectResumed "
     "ProjectCancelled ProjectCompleted ProjectClosed AgreementProposed AgreementSigned ContributionPledged "

@@ -107,3 +107,22 @@ async def test_a_task_that_fails_takes_nothing_from_the_others() -> None:
 async def test_a_task_that_never_ends_lets_the_others_have_their_turn() -> None:
     _, transactions = await turned([counted("a", [1] * 10_000), counted("b", [])])
     assert transactions.index(["b"]) == module.MOST_BATCHES + 1
+
+
+async def test_a_wake_lets_nobody_wait_longer_than_usual() -> None:
+    leading = asyncio.Event()
+    tasks = [Task(name, _nothing, 4.0, 12.0) for name in ("usual", "slow", "failed")]
+    scheduler = Scheduler(tasks, leading, contextlib.nullcontext)
+    scheduler._wait = {"usual": 4.0, "slow": 12.0, "failed": 1.0}
+    scheduler.wake()
+    assert scheduler._wait == {"failed": 1.0}
+    assert scheduler._woken.is_set()
+    scheduler._woken.clear()
+    scheduler._wait = {"usual": 4.0}
+    scheduler.wake()
+    assert scheduler._wait == {}
+    assert not scheduler._woken.is_set(), "its turn comes anyhow"
+
+
+async def _nothing(_tx: object) -> int:
+    return 0

@@ -21,7 +21,7 @@ router = Router("messages")
 async def list_messages(tx: TxDep, caller: CallerDep, match_id: UUID, paging: Paging) -> Page[WrittenOut]:
     """What the parties of a match wrote, newest first; nobody else reads it."""
     match = await matches.get_visible(tx, caller, match_id)
-    if not match.hats(caller) - caller.roles:
+    if not match.hears(caller):
         raise not_found("message")
     found, after = await matches.page_of_messages(tx, match_id, paging)
     return Page[WrittenOut](items=[show_message(row) for row in found], next=after)

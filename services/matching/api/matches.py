@@ -83,7 +83,7 @@ async def match_directly(tx: TxDep, caller: CallerDep, running: RunningDep, body
 async def get_match(tx: TxDep, caller: CallerDep, match_id: UUID) -> MatchDetail:
     """One match with what its sides wrote."""
     match = await matches.get_visible(tx, caller, match_id)
-    return show_whole(match, caller, await matches.messages(tx, match_id))
+    return show_whole(match, caller, await matches.newest_messages(tx, match_id) if match.hears(caller) else [])
 
 
 @router.get("/matches/{match_id}/explanation", SIGNED_IN)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from typing import Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from fastapi import Query
@@ -14,7 +14,11 @@ from services.matching.store import stats
 from services.matching.store.stats import Window
 from shared.api import CallerDep, Router, RunningDep, TxDep
 from shared.lifecycle import Invalid
+from shared.reference.types import Day
 from shared.web.auth import SIGNED_IN, only
+
+if TYPE_CHECKING:
+    from datetime import date
 
 router = Router("stats")
 YEAR = timedelta(days=365)
@@ -25,11 +29,14 @@ async def response_statistics(
     tx: TxDep,
     caller: CallerDep,
     institution_id: UUID | None = None,
-    since: date | None = None,
-    until: date | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    since: Day | None = None,
+    until: Day | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ResponsesOut:
-    """How institutions answer proposals, of the last year unless days are named; one's own, or any for staff."""
+    """How institutions answer proposals, of the last year unless days are named; one's own, or any for staff.
+
+    Those with most proposals, up to `limit`; `institution_id` asks for one.
+    """
     window = _window(tx.clock.today(), since, until)
     whose = institution_id if caller.is_staff else caller.acting_institution(institution_id)
     found = await stats.answers(tx, window, whose, limit)
@@ -38,7 +45,7 @@ async def response_statistics(
 
 @router.get("/stats/equity", only("operator", "verifier"))
 async def equity_figures(
-    tx: TxDep, running: RunningDep, since: date | None = None, until: date | None = None
+    tx: TxDep, running: RunningDep, since: Day | None = None, until: Day | None = None
 ) -> EquityOut:
     """Needs, proposals and formalised matches by group of the need's country, and how providers share them."""
     today = tx.clock.today()

@@ -21,9 +21,10 @@ from shared.api import CallerDep, Router, RunningDep, TxDep
 from shared.web.auth import only
 
 router = Router("suggestions")
+READERS = only("owner", "editor", "reader", "operator")
 
 
-@router.post("/suggestions", only("owner", "editor", "reader", "operator"), refuses=("wrong_institution", "not_found"))
+@router.post("/suggestions", READERS, refuses=("wrong_institution", "not_found"))
 async def suggest_partners(
     tx: TxDep,
     caller: CallerDep,
@@ -49,7 +50,9 @@ async def suggest_partners(
     return SuggestionsOut(items=items, excluded=[show_excluded(found) for found in missed])
 
 
-@router.get("/suggestions/needs", only("owner", "editor", "reader", "operator"), refuses=("not_found",))
+@router.get(
+    "/capabilities/{capability_id}/needs", only("owner", "editor", "reader", "operator"), refuses=("not_found",)
+)
 async def suggest_needs(
     tx: TxDep,
     caller: CallerDep,
@@ -57,6 +60,6 @@ async def suggest_needs(
     capability_id: UUID,
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> NeedSuggestionsOut:
-    """Open needs among whose best this capability would be, by score x priority (urgency and LDC status)."""
+    """Open needs that this capability could serve, by score x priority (urgency and LDC status)."""
     found = await suggest.needs_for(tx, running.state["ranker"], caller, capability_id, limit)
     return NeedSuggestionsOut(items=[show_need(one) for one in found])

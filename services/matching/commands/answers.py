@@ -83,6 +83,10 @@ async def decline(tx: Tx, caller: Caller, match_id: UUID, code: str, text: str |
 def _answer(row: MatchRow, side: str, answer: str, at: datetime) -> None:
     """What a side says, and when it first said anything."""
     if side == BENEFICIARY:
-        row.beneficiary_answer, row.beneficiary_answered_at = answer, row.beneficiary_answered_at or at
+        if row.beneficiary_answer is None:
+            row.beneficiary_answered_at = at
+        row.beneficiary_answer = answer
     else:
-        row.provider_answer, row.provider_answered_at = answer, row.provider_answered_at or at
+        if row.provider_answer is None:
+            row.provider_answered_at = at
+        row.provider_answer = answer

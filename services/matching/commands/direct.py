@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -9,19 +10,24 @@ from services.matching import facts
 from services.matching.commands.answers import interest
 from services.matching.commands.proposing import Basis, propose
 from services.matching.domain import formalising
-from services.matching.domain.matches import BENEFICIARY, PROVIDER, check_reason
+from services.matching.domain.matches import BENEFICIARY, LIFECYCLE, PROVIDER, check_reason
 from services.matching.engine import eligibility
 from services.matching.store import capabilities, institutions, matches, needs
 from services.matching.store.matches import Match
-from shared.lifecycle import Invalid
+from shared.lifecycle import Invalid, Refused
 from shared.web.problems import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.matching.engine.score import Scored
     from services.matching.ranking import Ranker
     from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow
     from shared.messaging.transaction import Tx
     from shared.web.auth import Caller
 
+MOST_NAMED = 10
+"""Open matches that a provider has named with one capability: it picks needs, it does not write to all of them."""
 Justification = tuple[str, str | None]
 
 
@@ -40,12 +46,13 @@ async def propose_directly(
     await _check_need(tx, need, owner)
     held = await matches.lock_open(tx, need.id)
     _check_new(held, capability, engaged=await needs.engaged_with(tx, need.id, capability.id))
-    await ranker.refresh(tx, [capability.id], [provider.id])
-    await _check_rules(tx, ranker, need, capability, provider)
-    scored = await ranker.score(facts.need_facts(need), str(capability.id), tx.clock.today())
+    if side == PROVIDER and await matches.count_named(tx, capability.id) >= MOST_NAMED:
+        raise _not_eligible(f"{MOST_NAMED} needs that it named have not answered yet.", ["too_many_named"])
+    scored = await _scored(tx, ranker, need, capability, provider)
     rank = 1 + sum(match.row.score > scored.score for match in held)
     basis = Basis("direct", rank, scored.explanation(), justification)
     match = Match(propose(tx, need, capability, (owner, provider), basis))
+    match.row.named_by = side
     if side is not None:
         interest(tx, match, side)
     return match
@@ -93,17 +100,21 @@ async def _check_need(tx: Tx, need: NeedRow, owner: InstitutionRow | None) -> No
 def _check_new(held: list[Match], capability: CapabilityRow, *, engaged: bool) -> None:
     same = next((match for match in held if match.row.capability_id == capability.id), None)
     if same is not None:
-        raise refuse("invalid_transition", f"The two have an open match already: {same.row.id}.")
+        raise LIFECYCLE.invalid("match", same.row.status, [], f"The two have an open match already: {same.row.id}.")
     if engaged:
-        raise refuse("invalid_transition", "The two work together already: their match is formalised.")
+        raise LIFECYCLE.invalid("match", "formalised", [], "The two work together already: their match is formalised.")
 
 
-async def _check_rules(
-    tx: Tx, ranker: Ranker, need: NeedRow, capability: CapabilityRow, provider: InstitutionRow
-) -> None:
-    taken = (await capabilities.engaged(tx, [capability.id])).get(capability.id, 0)
-    offer = facts.capability_facts(capability, taken)
-    pair = eligibility.Pair(facts.need_facts(need), offer, facts.standing(provider), tx.clock.today(), ranker.world)
-    if excluded := eligibility.reasons(pair):
-        errors = [{"pointer": "/capability_id", "code": code, "message": code.replace("_", " ")} for code in excluded]
-        raise refuse("not_eligible", "Hard rules exclude this capability; `errors` names them.", errors=errors)
+async def _scored(tx: Tx, ranker: Ranker, need: NeedRow, capability: CapabilityRow, provider: InstitutionRow) -> Scored:
+    """The explained score by the rows as they are now; raises `not_eligible`."""
+    [offer] = await facts.load_capabilities(tx, [capability])
+    [owner] = await facts.load_institutions(tx, [provider])
+    sought, today = facts.need_facts(need), tx.clock.today()
+    if excluded := eligibility.reasons(eligibility.Pair(sought, offer, owner, today, ranker.world)):
+        raise _not_eligible("Hard rules exclude this capability; `errors` names them.", excluded)
+    return await asyncio.to_thread(ranker.beside(owner, offer).score, sought, offer.id, today)
+
+
+def _not_eligible(detail: str, codes: Sequence[str]) -> Refused:
+    errors = [{"pointer": "/capability_id", "code": code, "message": code.replace("_", " ")} for code in codes]
+    return refuse("not_eligible", detail, errors=errors)

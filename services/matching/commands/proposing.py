@@ -1,4 +1,4 @@
-"""A proposal: made by a ranking or by a round, stored with everything that its score was made of."""
+"""A proposal of a ranking, a round or a person, stored with everything that its score was made of."""
 
 from __future__ import annotations
 

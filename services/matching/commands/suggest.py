@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.matching.engine import eligibility
 from services.matching.engine.model import NeedFacts
-from services.matching.engine.priority import priority
-from services.matching.facts import need_facts
+from services.matching.facts import load_capabilities, load_institutions, need_facts
 from services.matching.store import capabilities, institutions, needs, policies
 from shared.ops.ids import new_id
 from shared.web.problems import not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from services.matching.engine.score import Scored
     from services.matching.ranking import Ranker
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from services.matching.tables import InstitutionRow, NeedRow
     from shared.messaging.transaction import Tx
     from shared.web.auth import Caller
+
+LOOKED_AT = 2_000
+"""Needs held against one capability for a preview: some seconds in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,35 +87,31 @@ async def _checked(tx: Tx, caller: Caller, body: SuggestionsIn) -> NeedFacts:
 
 
 async def needs_for(tx: Tx, ranker: Ranker, caller: Caller, capability_id: UUID, limit: int) -> list[Sought]:
-    """Open needs among whose best a capability would be, by score x priority; raises `not_found`.
+    """Open needs that a capability could serve, by score x priority; raises `not_found`.
 
-    Only its own institution and operators ask: the order says how a provider would best use its places.
+    Only its own institution and operators ask: the order says how a provider would best use its places. Of very many
+    needs those of its own ISIC classes, and of these the newest, are looked at (LOOKED_AT).
     """
     row = (await capabilities.some(tx, [capability_id])).get(capability_id)
     if row is None or not (caller.is_operator or row.institution_id == caller.institution_id):
         raise not_found("capability")
-    await ranker.refresh(tx, [row.id], [row.institution_id])
-    taking = await ranker.takers(tx, [str(row.id)], tx.clock.today())
-    found = [await _sought(tx, ranker, need, str(row.id)) for need in await _open(tx, ranker, taking, capability_id)]
-    above = [one for one in found if one is not None and one.scored.score >= ranker.policy.threshold]
-    return sorted(above, key=lambda one: (-one.scored.score * one.priority, one.need.id))[:limit]
+    owner = await institutions.get(tx, row.institution_id)
+    if owner is None:
+        return []
+    [offer], [provider] = await load_capabilities(tx, [row]), await load_institutions(tx, [owner])
+    found = await needs.seeking_any(tx, row.resource_kinds, row.isic, tx.clock.today(), LOOKED_AT)
+    of_id = {str(need.id): need for need in await _not_quiet(tx, ranker, found, capability_id)}
+    alone = ranker.beside(provider, offer)
+    sought = [need_facts(need) for need in of_id.values()]
+    ranked = await asyncio.to_thread(alone.needs_for, offer.id, sought, tx.clock.today(), limit)
+    return [Sought(of_id[one.need.id], one.scored, one.priority) for one in ranked]
 
 
-async def _open(tx: Tx, ranker: Ranker, ids: Iterable[str], capability_id: UUID) -> list[NeedRow]:
-    """Those needs to which this capability may be proposed: neither declined a short while ago nor engaged."""
-    wanted = [UUID(need_id) for need_id in ids]
-    quiet = await needs.quiet_of(tx, wanted, tx.now - timedelta(days=ranker.policy.quiet_days))
-    return [row for row in await needs.some_open(tx, wanted) if capability_id not in quiet.get(row.id, ())]
-
-
-async def _sought(tx: Tx, ranker: Ranker, row: NeedRow, capability_id: str) -> Sought | None:
-    """The need with its score and priority; None when a hard rule excludes the pair."""
-    need, today = need_facts(row), tx.clock.today()
-    pair = ranker.index.pair(need, capability_id, today, frozenset())
-    if pair is None or not eligibility.eligible(pair):
-        return None
-    scored = await ranker.score(need, capability_id, today)
-    return Sought(row, scored, priority(need, today, ranker.policy, ranker.world))
+async def _not_quiet(tx: Tx, ranker: Ranker, found: Sequence[NeedRow], capability_id: UUID) -> list[NeedRow]:
+    """Those to which the capability may be proposed: neither declined a short while ago nor engaged."""
+    since = tx.now - timedelta(days=ranker.policy.quiet_days)
+    quiet = await needs.quiet_of(tx, [row.id for row in found], since)
+    return [row for row in found if capability_id not in quiet.get(row.id, ())]
 
 
 async def _with_institutions(tx: Tx, ranked: Sequence[tuple[Scored, Sequence[str]]]) -> list[Suggestion]:

@@ -14,6 +14,9 @@ from shared.data.scheduler import Task
 from shared.events.matching import MatchReminderDue
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.matching.store.matches import Match
     from shared.messaging.transaction import Tx
 
 BATCH = 100
@@ -24,12 +27,17 @@ async def expire_due(tx: Tx) -> int:
     moved = 0
     for need_id in await matches.due_needs(tx, col(MatchRow.expires_at), tx.now, BATCH):
         # read again under the lock: whoever answered in between has won
-        for match in await matches.lock_open(tx, need_id):
-            if match.row.expires_at is not None and match.row.expires_at <= tx.now:
-                expire(tx, match)
-                moved += 1
-        await queue.need_changed(tx, need_id)
+        over = [match for match in await matches.lock_open(tx, need_id) if _is_over(match, tx.now)]
+        for match in over:
+            expire(tx, match)
+        if over:
+            await queue.need_changed(tx, need_id)
+        moved += len(over)
     return moved
+
+
+def _is_over(match: Match, now: datetime) -> bool:
+    return match.row.expires_at is not None and match.row.expires_at <= now
 
 
 async def remind_due(tx: Tx) -> int:

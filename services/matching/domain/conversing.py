@@ -14,7 +14,7 @@ WRITERS = frozenset(f"{side}:{role}" for side in PARTIES for role in ("owner", "
 ASKERS = frozenset(f"{side}:{role}" for side in (PROVIDER, FACILITATOR) for role in ("owner", "editor"))
 """Who may ask about the need: an owner or editor of any party but the one whose need it is."""
 SPEAKING = frozenset({JOINED})
-"""Invitations whose institution speaks as a party; before it joins it has nothing but the invitation."""
+"""Invitations whose institution writes: one that is only invited reads, so that it can make up its mind."""
 
 QUESTION = Lifecycle[None](
     "question",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.matching.engine.shares import GROUPS, concentration, share
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-GROUPS = ("ldc", "lldc", "sids")
-"""Least developed, landlocked developing, and small island developing countries; a country may be in several."""
 ALL = "all"
 
 
@@ -71,11 +71,5 @@ def _sum(group: str, rows: Sequence[OfCountry], all_proposed: int, all_formalise
 
 def spread(proposals: Sequence[int], countries: int) -> Spread:
     """From each provider's number of proposals, most first, and the number of their countries."""
-    total = sum(proposals)
-    most = proposals[: -(-len(proposals) // 10)]
-    return Spread(len(proposals), countries, share(max(proposals, default=0), total), share(sum(most), total))
-
-
-def share(part: int, whole: int) -> float:
-    """To six decimals; 0 of nothing."""
-    return round(part / whole, 6) if whole else 0.0
+    largest, tenth = concentration(proposals)
+    return Spread(len(proposals), countries, largest, tenth)

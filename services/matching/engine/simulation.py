@@ -8,9 +8,9 @@ from datetime import date
 
 from services.matching.engine.index import Index
 from services.matching.engine.model import NeedFacts
+from services.matching.engine.shares import GROUPS, concentration, share
 from services.matching.engine.world import World
 
-GROUPS = ("ldc", "lldc", "sids")
 Top = list[tuple[str, float]]
 """Ids of capabilities with their scores, best first."""
 
@@ -98,20 +98,17 @@ def _change(need: NeedFacts, old: Top, new: Top) -> Change:
 def equity(given: Sequence[Proposed], world: World, on: date) -> Equity:
     """Who gets and who gives."""
     by_provider = Counter(provider for one in given for provider, _ in one.providers)
-    most, total = sorted(by_provider.values(), reverse=True), by_provider.total()
+    total = by_provider.total()
+    largest, tenth = concentration(sorted(by_provider.values(), reverse=True))
     of_group = {g: [one for one in given if g in world.groups(one.need.country, on)] for g in GROUPS}
     return Equity(
         needs=len(given),
         needs_served=sum(bool(one.providers) for one in given),
         proposals=total,
-        group_shares={g: _share(sum(len(one.providers) for one in some), total) for g, some in of_group.items()},
+        group_shares={g: share(sum(len(one.providers) for one in some), total) for g, some in of_group.items()},
         group_needs_served={g: sum(bool(one.providers) for one in some) for g, some in of_group.items()},
         providers=len(by_provider),
         provider_countries=len({country for one in given for _, country in one.providers}),
-        largest_share=_share(max(most, default=0), total),
-        tenth_share=_share(sum(most[: -(-len(most) // 10)]), total),
+        largest_share=largest,
+        tenth_share=tenth,
     )
-
-
-def _share(part: int, whole: int) -> float:
-    return round(part / whole, 6) if whole else 0.0

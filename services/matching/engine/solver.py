@@ -57,9 +57,10 @@ def _solved(worth: Floats, rules: Rules, *, whole: bool, options: dict[str, Any]
             raise RuntimeError(f"the solver does not know {name}={value}")
     solver.passModel(_program(worth, rules, whole=whole))
     solver.run()
-    found = solver.getSolution()
-    if not found.value_valid or len(found.col_value) != len(worth):
-        raise RuntimeError(f"the solver gave up: {solver.modelStatusToString(solver.getModelStatus())}")
+    found, status = solver.getSolution(), solver.getModelStatus()
+    ends = {highspy.HighsModelStatus.kOptimal} | ({highspy.HighsModelStatus.kTimeLimit} if whole else set())
+    if status not in ends or not found.value_valid or len(found.col_value) != len(worth):
+        raise RuntimeError(f"the solver gave up: {solver.modelStatusToString(status)}")
     return np.asarray(found.col_value), float(solver.getInfo().objective_function_value)
 
 

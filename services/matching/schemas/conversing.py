@@ -34,8 +34,8 @@ class WrittenOut(AboutMatch):
 class QuestionOut(Resource):
     """A question on a need, `asked` or `answered`.
 
-    `asked_by` is shown to the beneficiary, to staff and to who asked it, so that an answer tells nobody who else is
-    in the running.
+    `asked_by` and `match_id` are shown to the beneficiary, to staff and to who asked it, so that an answer tells nobody
+    who else is in the running.
     """
 
     collection: ClassVar[str] = "questions"
@@ -43,6 +43,7 @@ class QuestionOut(Resource):
     version: int
     status: str
     need_id: UUID
+    match_id: UUID | None
     asked_by: UUID | None
     text: str
     answer: str | None
@@ -65,10 +66,11 @@ def show_question(row: QuestionRow, caller: Caller) -> QuestionOut:
     """The question for this caller."""
     status, hats = question_status(row.answer), caller.hats(beneficiary=[row.beneficiary_id])
     may_know = caller.is_staff or caller.institution_id in (row.beneficiary_id, row.asker_id)
-    same = QuestionOut.model_fields.keys() & type(row).model_fields.keys()
+    same = QuestionOut.model_fields.keys() & type(row).model_fields.keys() - {"match_id"}
     return QuestionOut(
         **{name: getattr(row, name) for name in same},
         status=status,
+        match_id=row.match_id if may_know else None,
         asked_by=row.asker_id if may_know else None,
         actions=QUESTION.actions(status, None, hats, can_sign=caller.can_sign),
     )

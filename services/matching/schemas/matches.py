@@ -119,7 +119,7 @@ class MatchOut(Resource):
 
 
 class MessageOut(BaseModel):
-    """What one side wrote."""
+    """What one party wrote."""
 
     side: str
     text: str
@@ -127,7 +127,7 @@ class MessageOut(BaseModel):
 
 
 class MatchDetail(MatchOut):
-    """One match with what its sides wrote to each other; only they read it."""
+    """One match with the newest 50 things that its parties wrote to each other; only they read them."""
 
     messages: list[MessageOut]
 
@@ -171,9 +171,8 @@ def _why(code: str | None, text: str | None) -> ReasonOut | None:
 
 
 def show_whole(match: Match, caller: Caller, messages: Iterable[MessageRow]) -> MatchDetail:
-    """The match with its messages, which only its parties read."""
-    party = bool(match.hats(caller) - caller.roles)
-    written = [MessageOut(side=m.side, text=m.text, at=m.at) for m in messages] if party else []
+    """The match with messages for this caller."""
+    written = [MessageOut(side=m.side, text=m.text, at=m.at) for m in messages]
     return MatchDetail(**dict(show(match, caller)), messages=written)
 
 

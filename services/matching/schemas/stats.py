@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from services.matching.domain.equity import OfGroup, Spread, share
+from services.matching.domain.equity import OfGroup, Spread
+from services.matching.engine.shares import share
 from services.matching.schemas.suggestions import InstitutionOut
 
 if TYPE_CHECKING:

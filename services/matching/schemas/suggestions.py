@@ -79,7 +79,7 @@ SuggestionsAsked = Annotated[Annotated[SuggestionsIn, Tag(SHOWN)] | Annotated[Of
 
 
 class InstitutionOut(BaseModel):
-    """Whose capability it is."""
+    """Whose capability, need or figures these are."""
 
     id: UUID
     name: str

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from services.matching.domain.matches import PROVIDER
 from services.matching.store.arrays import among, overlaps
 from services.matching.tables import CapabilityRow, InstitutionRow, MatchRow, PracticeRow, ProjectRow, ReplicationRow
 
@@ -86,11 +87,15 @@ def _of(partners: Any, ids: Collection[UUID] | None) -> list[ColumnElement[bool]
 
 
 async def answers(tx: Tx, ids: Collection[UUID] | None) -> dict[UUID, tuple[int, int]]:
-    """Per provider: proposals answered in time, and all it had to answer (answered, or expired unanswered)."""
+    """Per provider: proposals answered in time, and all it had to answer (answered, or expired unanswered).
+
+    What it named itself was no proposal to it.
+    """
     answered = col(MatchRow.provider_answer).is_not(None)
     in_time = func.count().filter(answered)
     total = func.count().filter(answered | (col(MatchRow.status) == "expired"))
-    rows = select(col(MatchRow.provider_id), in_time, total).group_by(col(MatchRow.provider_id))
+    asked = col(MatchRow.named_by).is_distinct_from(PROVIDER)
+    rows = select(col(MatchRow.provider_id), in_time, total).where(asked).group_by(col(MatchRow.provider_id))
     if ids is not None:
         rows = rows.where(among(col(MatchRow.provider_id), ids))
     return {row[0]: (row[1], row[2]) for row in await tx.session.execute(rows)}

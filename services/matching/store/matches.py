@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import Select, exists, func, or_, select
 from sqlmodel import col
 
 from services.matching.domain.conversing import TALKING
-from services.matching.domain.facilitators import DECLINED
+from services.matching.domain.facilitators import DECLINED, LAPSED
 from services.matching.domain.matches import BENEFICIARY, PROVIDER, MatchFacts
 from services.matching.store.arrays import among
 from services.matching.tables import EngagementRow, ExplanationRow, FacilitatorRow, MatchRow, MessageRow, NeedRow
@@ -43,6 +43,12 @@ class Match:
         """The caller's parts in this match."""
         invited = [f.institution_id for f in self.facilitators]
         return caller.hats(beneficiary=[self.row.beneficiary_id], provider=[self.row.provider_id], facilitator=invited)
+
+    def hears(self, caller: Caller) -> bool:
+        """Whether the caller reads what the parties write: staff never, nor whose invitation has lapsed."""
+        invitation = self.facilitator(caller.institution_id) if caller.institution_id else None
+        lapsed = invitation is not None and invitation.status == LAPSED
+        return bool(self.hats(caller) - caller.roles) and not lapsed
 
     def side(self, caller: Caller) -> str:
         """The side of a caller that is a principal."""
@@ -83,6 +89,14 @@ async def lock_open(tx: Tx, need_id: UUID) -> list[Match]:
     """All open matches of a need whose row is held, in id order."""
     rows = await lock_rows(tx, select(MatchRow).where(col(MatchRow.need_id) == need_id, ~col(MatchRow.closed)))
     return await with_facilitators(tx, rows)
+
+
+async def count_named(tx: Tx, capability_id: UUID) -> int:
+    """How many open matches of this capability its provider named."""
+    rows = select(func.count()).where(
+        col(MatchRow.capability_id) == capability_id, ~col(MatchRow.closed), col(MatchRow.named_by) == PROVIDER
+    )
+    return int(await tx.session.scalar(rows) or 0)
 
 
 async def lock_talking(tx: Tx, need_id: UUID) -> list[Match]:
@@ -185,10 +199,10 @@ async def page_of_messages(tx: Tx, match_id: UUID, query: PageQuery) -> tuple[li
     return await page(tx.session, rows, [message.id], query, descending=True)
 
 
-async def messages(tx: Tx, match_id: UUID) -> Sequence[MessageRow]:
-    """What the sides wrote, oldest first."""
-    rows = select(MessageRow).where(col(MessageRow.match_id) == match_id).order_by(col(MessageRow.id))
-    return (await tx.session.scalars(rows)).all()
+async def newest_messages(tx: Tx, match_id: UUID, limit: int = 50) -> Sequence[MessageRow]:
+    """The last things that the parties wrote, oldest first."""
+    rows = select(MessageRow).where(col(MessageRow.match_id) == match_id).order_by(col(MessageRow.id).desc())
+    return (await tx.session.scalars(rows.limit(limit))).all()[::-1]
 
 
 def add_message(tx: Tx, match_id: UUID, side: str, text: str | None) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import exists, func, or_, select
 from sqlmodel import col
 
 from services.matching.domain.formalising import TAKES_A_PLACE
-from services.matching.store.arrays import among
+from services.matching.store.arrays import among, overlaps
 from services.matching.store.capabilities import PUBLISHED
 from services.matching.tables import CapabilityRow, EngagementRow, InstitutionRow, MatchRow, NeedRow
 from shared.reference.vocabulary import ResourceKind
@@ -17,6 +17,8 @@ from shared.reference.vocabulary import ResourceKind
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
     from datetime import date, datetime
+
+    from sqlalchemy import ColumnElement, ScalarSelect
 
     from shared.messaging.transaction import Tx
 
@@ -29,12 +31,6 @@ async def get(tx: Tx, need_id: UUID) -> NeedRow | None:
 async def lock(tx: Tx, need_id: UUID) -> NeedRow | None:
     """The row, held until the end: the first lock of everything that changes a match."""
     return await tx.session.get(NeedRow, need_id, with_for_update=True, populate_existing=True)
-
-
-async def some_open(tx: Tx, ids: Collection[UUID]) -> Sequence[NeedRow]:
-    """Those of the ids that are open, in id order."""
-    rows = select(NeedRow).where(among(col(NeedRow.id), ids), col(NeedRow.status) == "open")
-    return (await tx.session.scalars(rows.order_by(col(NeedRow.id)))).all()
 
 
 async def all_open(tx: Tx, page_rows: int = 200) -> AsyncIterator[Sequence[NeedRow]]:
@@ -62,26 +58,37 @@ async def oldest_open(tx: Tx, limit: int) -> Sequence[NeedRow]:
 
 
 async def seeking(tx: Tx, last: UUID, today: date, limit: int = 200) -> list[tuple[NeedRow, int]]:
-    """Open needs behind an id that still want partners and whose deadline is not past, with the partners they found."""
-    taken = (
-        select(func.count())
-        .where(col(EngagementRow.need_id) == col(NeedRow.id), col(EngagementRow.state).in_(TAKES_A_PLACE))
-        .scalar_subquery()
-    )
+    """Needs behind an id that still seek partners, with the partners they found."""
+    rows = select(NeedRow, _taken()).where(col(NeedRow.id) > last, *_seeks(today)).order_by(col(NeedRow.id))
+    return [(row[0], row[1]) for row in await tx.session.execute(rows.limit(limit))]
+
+
+async def seeking_any(
+    tx: Tx, kinds: Collection[str], isic: Collection[str], today: date, limit: int
+) -> Sequence[NeedRow]:
+    """Needs that still seek partners and one of these kinds: those with one of these codes first, newest first."""
+    rows = select(NeedRow).where(overlaps(col(NeedRow.resource_kinds), kinds), *_seeks(today))
+    first = overlaps(col(NeedRow.isic), isic).desc()
+    return (await tx.session.scalars(rows.order_by(first, col(NeedRow.id).desc()).limit(limit))).all()
+
+
+def _seeks(today: date) -> list[ColumnElement[bool]]:
+    """Open, its deadline not past, fewer partners than it wants, its institution not suspended."""
     owner = select(col(InstitutionRow.status)).where(col(InstitutionRow.id) == col(NeedRow.institution_id))
-    rows = (
-        select(NeedRow, taken)
-        .where(
-            col(NeedRow.id) > last,
-            col(NeedRow.status) == "open",
-            col(NeedRow.deadline) >= today,
-            taken < col(NeedRow.partners_wanted),
-            func.coalesce(owner.scalar_subquery(), "") != "suspended",
-        )
-        .order_by(col(NeedRow.id))
-        .limit(limit)
+    return [
+        col(NeedRow.status) == "open",
+        col(NeedRow.deadline) >= today,
+        _taken() < col(NeedRow.partners_wanted),
+        func.coalesce(owner.scalar_subquery(), "") != "suspended",
+    ]
+
+
+def _taken() -> ScalarSelect[int]:
+    """How many of its places are taken."""
+    rows = select(func.count()).where(
+        col(EngagementRow.need_id) == col(NeedRow.id), col(EngagementRow.state).in_(TAKES_A_PLACE)
     )
-    return [(row[0], row[1]) for row in await tx.session.execute(rows)]
+    return rows.scalar_subquery()
 
 
 async def count_open(tx: Tx) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
     from uuid import UUID
 
     from shared.messaging.transaction import Tx
@@ -22,16 +22,25 @@ class Window:
     since: date
     until: date
 
+    @property
+    def moments(self) -> dict[str, datetime]:
+        """Its ends as UTC times."""
+        return {"since": _start(self.since), "until": _start(self.until)}
+
+
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
 
 _ANSWERS = text("""
     with said as (
         select provider_id as institution_id, 'provider' as side, provider_answer as answer,
             provider_answered_at as answered_at, status, proposed_at from match
-        where proposed_at >= :since and proposed_at < :until
+        where proposed_at >= :since and proposed_at < :until and named_by is distinct from 'provider'
         union all
         select beneficiary_id, 'beneficiary', beneficiary_answer,
             beneficiary_answered_at, status, proposed_at from match
-        where proposed_at >= :since and proposed_at < :until
+        where proposed_at >= :since and proposed_at < :until and named_by is distinct from 'beneficiary'
     )
     select said.institution_id, i.name, i.country, side,
         count(*) as proposed,
@@ -59,16 +68,19 @@ _PROVIDERS = text("""
 
 
 async def answers(tx: Tx, window: Window, institution_id: UUID | None, limit: int) -> Sequence[Any]:
-    """Per institution and side: proposals, answers, expired unanswered, and the median time to the first answer."""
-    given = {"since": window.since, "until": window.until, "institution": institution_id, "limit": limit}
+    """Per institution and side: proposals, answers, expired unanswered, and the median time to the first answer.
+
+    Left out are matches that it named itself.
+    """
+    given = {**window.moments, "institution": institution_id, "limit": limit}
     return (await tx.session.execute(_ANSWERS, given)).all()
 
 
 async def countries(tx: Tx, window: Window) -> Sequence[Any]:
     """Per country of needs: needs that are open or had proposals, those with any, proposals, and formalised ones."""
-    return (await tx.session.execute(_COUNTRIES, {"since": window.since, "until": window.until})).all()
+    return (await tx.session.execute(_COUNTRIES, window.moments)).all()
 
 
 async def providers(tx: Tx, window: Window) -> Sequence[Any]:
     """Per provider its country and how many proposals it had, most first."""
-    return (await tx.session.execute(_PROVIDERS, {"since": window.since, "until": window.until})).all()
+    return (await tx.session.execute(_PROVIDERS, window.moments)).all()

@@ -9,7 +9,12 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 MOMENTS = ("beneficiary_answered_at", "provider_answered_at")
-TEXTS = ("justification_code", "justification_text")
+TEXTS = ("named_by", "justification_code", "justification_text")
+INDEXES = {
+    "question_beneficiary": ["beneficiary_id"],
+    "question_asker": ["asker_id"],
+    "question_asked": ["asked_at", "id"],
+}
 
 
 def upgrade() -> None:
@@ -29,6 +34,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_question")),
     )
     op.create_index(op.f("ix_question_need_id"), "question", ["need_id"], unique=False)
+    for name, names in INDEXES.items():
+        op.create_index(name, "question", names)
+    op.create_index("match_proposed", "match", ["proposed_at"])
     for name in MOMENTS:
         op.add_column("match", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
     for name in TEXTS:
@@ -36,7 +44,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drops them."""
+    """Drops them, and with them what people wrote there: questions, answers, justifications."""
+    op.drop_index("match_proposed", "match")
     for name in (*MOMENTS, *TEXTS):
         op.drop_column("match", name)
     op.drop_table("question")
