@@ -265,10 +265,10 @@ MUTATIONS = {
         RELAY + "a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named",
     ),
     "the relay does not notice a new log": Mutation(
-        a_new_log_is_not_noticed_by_the_relay, RELAY + "a_topic_made_anew_is_filled_again_and_read_from_its_start"
+        a_new_log_is_not_noticed_by_the_relay, RELAY + "a_topic_made_anew_is_filled_again_and_read_from_its_start[]"
     ),
     "the consumer does not notice a new log": Mutation(
-        a_new_log_is_not_noticed_by_the_consumer, RELAY + "a_topic_made_anew_is_filled_again_and_read_from_its_start"
+        a_new_log_is_not_noticed_by_the_consumer, RELAY + "a_topic_made_anew_is_filled_again_and_read_from_its_start[]"
     ),
     "partitions as Kafka has them": Mutation(
         partitions_as_kafka_has_them, RELAY + "a_key_stays_where_it_is_when_partitions_are_added"

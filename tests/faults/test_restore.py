@@ -121,9 +121,9 @@ async def compacted(system: Installation) -> int:
     before = {record.id for record in await system.records(*COMPACTED)}
     async with admin(system.local["kafka"]) as client:
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, t, config) for t in COMPACTED])
-    await Cast.of(system)  # new records end the segments, and Kafka looks at ended ones only
 
     async def gone() -> int:
+        await Cast.of(system)  # new records end the segments, and Kafka looks at ended ones only
         found = len(before - {record.id for record in await system.records(*COMPACTED)})
         return found if found >= LEAST_GONE else 0
 
