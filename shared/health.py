@@ -30,7 +30,7 @@ MOST_REBUILDS = 2
 
 async def livez(request: Request) -> Response:
     """The process runs its event loop; 503 when only a restart can help: new consumers make no progress either."""
-    stuck = request.app.state.running.consumer.rebuilds_without_progress >= MOST_REBUILDS
+    stuck = request.app.state.running.consumer.watchdog.rebuilds >= MOST_REBUILDS
     return JSONResponse({"status": "stuck" if stuck else "alive"}, 503 if stuck else 200)
 
 

@@ -18,6 +18,7 @@ from shared.data.database import is_passing
 from shared.messaging.kafka import admin, stop_bounded
 from shared.messaging.logs import Log, change_of, find_logs
 from shared.messaging.subscription import START_SECONDS, started
+from shared.messaging.watchdog import MustRebuild, Watchdog
 from shared.ops.faults import Fault
 from shared.ops.waiting import backoff, wait_any
 
@@ -39,12 +40,7 @@ COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
 COMMIT_AGAIN_SECONDS = 5.0
 DEAD_LETTER_STREAK = 20
-WATCHDOG_SECONDS = 60.0
 LOOK_SECONDS = 10.0
-
-
-class MustRebuild(Exception):  # noqa: N818
-    """This consumer object cannot go on; a new one can."""
 
 
 @dataclass
@@ -72,6 +68,7 @@ class Consumer:
     kafka_fault: Fault = field(default_factory=lambda: Fault("consumer-kafka"))
     limit_fault: Fault = field(default_factory=lambda: Fault("consumer-dead-letters"))
     lag: int | None = None
+    watchdog: Watchdog = field(default_factory=Watchdog)
     _lanes: dict[TopicPartition, _Lane] = field(default_factory=dict)
     _logs: dict[str, Log] = field(default_factory=dict)
     _looked_at: float = 0.0
@@ -80,10 +77,9 @@ class Consumer:
     _committed_at: float = 0.0
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    _ends: dict[TopicPartition, int] = field(default_factory=dict)
     _streaks: dict[TopicPartition, int] = field(default_factory=dict)
     _attempt: int = 0
-    _advanced_at: float = 0.0
-    rebuilds_without_progress: int = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set; a new client after every fault, since they cannot be restarted."""
@@ -131,7 +127,7 @@ class Consumer:
         try:
             known = await self.delivery.positions({topic: each.id for topic, each in self._logs.items()})
             async with asyncio.timeout(START_SECONDS):
-                first = await consumer.beginning_offsets(list(assigned))
+                first, last = await asyncio.gather(consumer.beginning_offsets(assigned), consumer.end_offsets(assigned))
         except Exception as error:  # noqa: BLE001 (the listener must not raise: aiokafka would read on from Kafka's own offsets)
             self._unpositioned = True
             self.fault.report(f"positions unreadable: {type(error).__name__} {error}"[:200])
@@ -141,7 +137,9 @@ class Consumer:
             # what retention has taken away is not behind us, or the lag would never end
             self._offsets[tp] = max(known.get((tp.topic, tp.partition), 0), first[tp])
             consumer.seek(tp, self._offsets[tp])
+        self._ends = dict(last)
         self._assignments += 1
+        log.info("assigned", partitions=len(assigned), waiting=sum(last[tp] - self._offsets[tp] for tp in assigned))
 
     def _forget(self, revoked: Sequence[TopicPartition]) -> None:
         """These partitions are somebody else's now."""
@@ -150,7 +148,8 @@ class Consumer:
             self._offsets.pop(tp, None)
 
     async def _consume(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        self._advanced_at = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time
+        self.watchdog.begin(now())
         patience = FIRST_POLL_MS
         while not stop.is_set():
             assignments = self._assignments
@@ -165,7 +164,7 @@ class Consumer:
                 await self._work_off(consumer, tp, records, assignments)
             self._resume(consumer)
             self._measure(consumer)
-            self._watch(consumer, advanced=bool(polled))
+            self.watchdog.look(consumer, now(), waiting=self.lag or 0, advanced=bool(polled), away=self.broker_away())
             await self._commit(consumer)
             await self._look(consumer)
             patience = QUIET_POLL_MS if self._quiet(consumer) else POLL_MS
@@ -263,18 +262,6 @@ class Consumer:
         if self._streaks.pop(tp, None) and not any(lane.stopped for lane in self._lanes.values()):
             self.limit_fault.clear()
 
-    def _watch(self, consumer: AIOKafkaConsumer, *, advanced: bool) -> None:
-        """Raises `MustRebuild` when records wait and none comes: seen after resets that the client did not notice."""
-        now = asyncio.get_running_loop().time()
-        idle = not self.lag or bool(consumer.paused()) or self.broker_away()
-        if advanced:
-            self.rebuilds_without_progress = 0
-        if advanced or idle:
-            self._advanced_at = now
-        elif now - self._advanced_at > WATCHDOG_SECONDS:
-            self.rebuilds_without_progress += 1
-            raise MustRebuild(f"{self.lag} records wait, none came for {WATCHDOG_SECONDS:g} s")
-
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
         """Raises `MustRebuild` when a topic is another log by now, or has more partitions than were shared out."""
         now = asyncio.get_running_loop().time()
@@ -297,8 +284,9 @@ class Consumer:
                 consumer.resume(tp)
 
     def _measure(self, consumer: AIOKafkaConsumer) -> None:
-        ends = {tp: consumer.highwater(tp) for tp in consumer.assignment()}
-        self.lag = sum(max(0, end - self._offsets.get(tp, end)) for tp, end in ends.items() if end is not None)
+        # nothing was fetched yet right after the assignment
+        ends = {tp: consumer.highwater(tp) or self._ends.get(tp, 0) for tp in consumer.assignment()}
+        self.lag = sum(max(0, end - self._offsets.get(tp, end)) for tp, end in ends.items())
         self.lag_gauge.set(self.lag)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:

@@ -212,6 +212,10 @@ def no_budget_of_dead_letters() -> None:
     consumer.DEAD_LETTER_STREAK = 1_000_000
 
 
+def nobody_watches_the_client() -> None:
+    consumer.Watchdog.look = lambda *_, **__: None  # type: ignore[method-assign]
+
+
 def no_stored_answers() -> None:
     async def begin(*_: Any) -> None:
         return None
@@ -302,6 +306,10 @@ MUTATIONS = {
     ),
     "no budget of dead letters": Mutation(
         no_budget_of_dead_letters, CONSUMER + "a_deploy_where_every_record_fails_drains_no_topic"
+    ),
+    "nobody watches the client": Mutation(
+        nobody_watches_the_client,
+        CONSUMER + "a_client_that_kafka_does_not_answer_is_replaced_and_not_taken_for_an_idle_one",
     ),
     "a redrive is not remembered": Mutation(
         a_redrive_forgets_that_it_was, CONSUMER + "a_redriven_letter_has_one_effect_however_often"

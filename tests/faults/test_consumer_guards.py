@@ -12,7 +12,7 @@ import pytest
 
 from shared import operations
 from shared.data.database import direct_connection
-from shared.messaging import subscription
+from shared.messaging import consumer, subscription, watchdog
 from shared.ops import failpoints
 from tests.support.kafka import PARTITIONS, Foreign
 from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
@@ -152,6 +152,56 @@ async def test_a_handler_slower_than_the_poll_interval_loses_and_repeats_nothing
         await eventually(lambda: heard(probe, 6))
         await make(probe, "last")
         await eventually(lambda: heard(probe, 7))
+
+
+class Stuck(set[int]):
+    """Requests to every broker are on their way, for ever."""
+
+    def __contains__(self, _node: object) -> bool:
+        return True
+
+
+async def test_a_client_that_kafka_does_not_answer_is_replaced_and_not_taken_for_an_idle_one(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, clients = subscription.started, 0
+
+    async def started(*places: Any, **names: Any) -> Any:
+        nonlocal clients
+        client = await real(*places, **names)
+        clients += 1
+        if clients == 2:
+            client._fetcher._in_flight = Stuck()
+        return client
+
+    monkeypatch.setattr(consumer, "started", started)
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 8.0)
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        await make(probe, "first")
+        await eventually(lambda: heard(probe, 1))
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        await make(probe, "comes when the client is another")
+        await eventually(lambda: probe.running.consumer.watchdog.rebuilds == 1, 14)
+        await eventually(lambda: heard(probe, 2))
+    assert clients == 3
+
+
+async def test_what_waits_is_known_before_it_comes(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    async with running_probe(parts, url=url, prefix=prefix) as probe:
+        await make(probe, "heard in one database")
+        await eventually(lambda: heard(probe, 1))
+    real = subscription.started
+
+    async def started(*places: Any, **names: Any) -> Any:
+        client = await real(*places, **names)
+        client._fetcher._in_flight = Stuck()
+        return client
+
+    monkeypatch.setattr(consumer, "started", started)
+    async with running_probe(parts, prefix=prefix) as probe:
+        await eventually(lambda: probe.running.consumer.lag == 1)
 
 
 async def test_a_new_database_hears_an_old_topic_from_its_beginning(parts: Parts) -> None:

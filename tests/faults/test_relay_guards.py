@@ -47,12 +47,13 @@ async def test_a_row_without_an_acknowledgement_stays_unsent(parts: Parts) -> No
         probe = await stack.enter_async_context(running_probe(Parts(parts.postgres_url, proxy.address)))
         await make(probe, "first")
         await eventually(lambda: heard(probe, 1))
-        proxy.stall()
+        await eventually(lambda: no_rows(probe, UNSENT))
+        proxy.swallow = 100
         for n in range(3):
             await make(probe, f"thing {n}")
-        await eventually(lambda: proxy.did["stalled"] > 2)
+        await eventually(lambda: proxy.did["swallowed"])
         assert len(await probe.rows(UNSENT)) == 3
-        proxy.heal()
+        proxy.swallow = 0
         await eventually(lambda: heard(probe, 4))
         assert await eventually(lambda: no_rows(probe, UNSENT))
 
