@@ -50,6 +50,7 @@ test-unit: $(VENV)/.dev ## Run the pure tests only (seconds)
 bench: $(VENV)/.dev ## Speed of rankings, rounds and starts against others, in one run (minutes)
 	$(BIN)/python -m tests.bench.ranking
 	$(BIN)/python -m tests.bench.taking
+	$(BIN)/python -m tests.bench.handling
 	$(BIN)/python -m tests.bench.rounds
 	$(BIN)/python -m tests.bench.starting
 

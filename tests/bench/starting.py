@@ -150,24 +150,30 @@ async def served(index: Index) -> AsyncIterator[Transactions]:
         await server.start()
         try:
             url = server.url("postgres")
-            await asyncio.to_thread(lambda: asyncio.run(upgrade(url, MIGRATIONS)))
-            connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-            await connection.set_type_codec(
-                "jsonb", encoder=lambda text: b"\1" + text.encode(), decoder=bytes, schema="pg_catalog", format="binary"
-            )
-            await fill(connection, index)
+            await store(url, index)
             database = Database(url, name="bench", requests=1)
-            work = transactions(database)
-            async with work.background() as tx:
-                await policies.seed(tx, POLICY_1)
-                policies.keep(tx, replace(index.scorer.frame.statistics, version=2))
-                await keep_readings(tx, index)
-            await connection.execute("vacuum analyze")
-            await connection.close()
-            yield work
+            yield transactions(database)
             await database.close()
         finally:
             await server.stop()
+
+
+async def store(url: str, index: Index) -> None:
+    """All tables of an empty database, filled with the index and its readings."""
+    await asyncio.to_thread(lambda: asyncio.run(upgrade(url, MIGRATIONS)))
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await connection.set_type_codec(
+        "jsonb", encoder=lambda text: b"\1" + text.encode(), decoder=bytes, schema="pg_catalog", format="binary"
+    )
+    await fill(connection, index)
+    database = Database(url, name="bench", requests=1)
+    async with transactions(database).background() as tx:
+        await policies.seed(tx, POLICY_1)
+        policies.keep(tx, replace(index.scorer.frame.statistics, version=2))
+        await keep_readings(tx, index)
+    await database.close()
+    await connection.execute("vacuum analyze")
+    await connection.close()
 
 
 def transactions(database: Database) -> Transactions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -79,7 +79,13 @@ class Foreign:
             return bool(await ensure_topics(self._bootstrap, TOPICS, prefix=self._prefix, replication=1))
         return False
 
-    async def send(
+    async def send(self, event: Event, **values: Any) -> CloudEvent:
+        """One record, acknowledged; `values` as in `record`."""
+        record = self.record(event, **values)
+        await self.send_record(event.topic, record)
+        return record
+
+    def record(
         self,
         event: Event,
         *,
@@ -88,13 +94,13 @@ class Foreign:
         sequence: int | None = None,
         event_id: UUID | None = None,
     ) -> CloudEvent:
-        """One record, acknowledged. `sequence` goes up by itself per topic and key."""
+        """An event as it stands on Kafka. `sequence` goes up by itself per topic and key."""
         key = str(event.key())
         if sequence is None:
             self._sequences[event.topic, key] += 1
             sequence = self._sequences[event.topic, key]
         service = event.topic.partition(".")[0]
-        record = CloudEvent(
+        return CloudEvent(
             id=event_id or new_id(),
             source=f"urn:bandung:{self._instance}:{service}",
             type=event.wire,
@@ -108,8 +114,6 @@ class Foreign:
             traceparent=None,
             data=event.model_dump_json().encode(),
         )
-        await self.send_record(event.topic, record)
-        return record
 
     async def send_record(self, topic: str, record: CloudEvent) -> None:
         """A record as it is, e.g. a second time."""

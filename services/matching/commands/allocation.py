@@ -12,6 +12,7 @@ from services.matching import facts
 from services.matching.commands.proposing import Basis, propose
 from services.matching.commands.rounds import move
 from services.matching.domain import rounds as rules
+from services.matching.domain import seeking
 from services.matching.engine import eligibility
 from services.matching.engine.rounds import Allocation, Edge, allocate, first_come
 from services.matching.engine.simulation import Proposed, equity
@@ -111,15 +112,15 @@ async def _still_good(
 ) -> tuple[CapabilityRow, InstitutionRow | None, InstitutionRow] | None:
     """The capability with both sides, unless something that decides has changed since the round was worked out."""
     offered = (await capabilities.some(tx, [pair.capability_id])).get(pair.capability_id)
-    found = await needs.places(tx, need.id)
-    if offered is None or need.status != "open" or found >= need.partners_wanted or need.deadline < tx.clock.today():
+    if offered is None:
         return None
     known = await institutions.some(tx, {need.institution_id, offered.institution_id})
     owner, provider = known.get(need.institution_id), known.get(offered.institution_id)
     versions = (pair.explanation["need_version"], pair.explanation["capability_version"])
     if provider is None or (need.version, offered.version) != versions:
         return None
-    if owner is not None and owner.status == "suspended":
+    found, standing = await needs.places(tx, need.id), owner.status if owner else None
+    if seeking.why_not(need, found, standing, tx.clock.today()) is not None:
         return None
     return (offered, owner, provider) if await _eligible(tx, ranker, need, offered, provider) else None
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.matching import facts
 from services.matching.commands.answers import interest
 from services.matching.commands.proposing import Basis, propose
-from services.matching.domain import formalising
+from services.matching.domain import seeking
 from services.matching.domain.matches import BENEFICIARY, LIFECYCLE, PROVIDER, check_reason
 from services.matching.engine import eligibility
 from services.matching.store import capabilities, institutions, matches, needs
@@ -89,12 +89,14 @@ async def _parties(tx: Tx, need: NeedRow, capability: CapabilityRow) -> tuple[In
 
 
 async def _check_need(tx: Tx, need: NeedRow, owner: InstitutionRow | None) -> None:
-    if owner is not None and owner.status == formalising.SUSPENDED:
-        raise refuse("institution_suspended", f"{owner.name} is suspended.")
-    if need.status != "open" or need.deadline < tx.clock.today():
-        raise refuse("need_not_open", f"The need is {need.status}, its deadline {need.deadline.isoformat()}.")
-    if await needs.places(tx, need.id) >= need.partners_wanted:
-        raise refuse("need_already_engaged", "The need has all the partners it wanted.")
+    found, standing = await needs.places(tx, need.id), owner.status if owner else None
+    details = {
+        "institution_suspended": f"{owner.name if owner else 'Its institution'} is suspended.",
+        "need_not_open": f"The need is {need.status}, its deadline {need.deadline.isoformat()}.",
+        "need_already_engaged": "The need has all the partners it wanted.",
+    }
+    if code := seeking.why_not(need, found, standing, tx.clock.today()):
+        raise refuse(code, details[code])
 
 
 def _check_new(held: list[Match], capability: CapabilityRow, *, engaged: bool) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from services.matching import facts
 from services.matching.commands.moves import move, tell_as_system
 from services.matching.commands.proposing import Basis, party_of, propose
-from services.matching.domain import review
+from services.matching.domain import review, seeking
 from services.matching.engine import eligibility
 from services.matching.engine.model import unknown_institution
 from services.matching.store import capabilities, institutions, matches, needs, queue
@@ -56,15 +56,13 @@ async def reconcile(tx: Tx, ranker: Ranker, need_id: UUID) -> int:
     _, tx.causation = await queue.take_need(tx, need_id)
     if need is None:
         return 0  # its own event will come and bring us here again
-    engaged = await needs.places(tx, need_id) >= need.partners_wanted
+    found = await needs.places(tx, need_id)
     held = await matches.lock_open(tx, need_id)
     known = await institutions.some(tx, {need.institution_id, *(match.row.provider_id for match in held)})
-    standing = await _review(tx, ranker, need, held, known, engaged=engaged)
-    proposed = 0
-    if need.status == "open" and not engaged and need.deadline >= tx.clock.today():
-        owner = known.get(need.institution_id)
-        if owner is None or owner.status != "suspended":
-            proposed = await _propose(tx, ranker, need, standing, owner)
+    standing = await _review(tx, ranker, need, held, known, engaged=seeking.is_engaged(need, found))
+    owner, proposed = known.get(need.institution_id), 0
+    if seeking.why_not(need, found, owner.status if owner else None, tx.clock.today()) is None:
+        proposed = await _propose(tx, ranker, need, standing, owner)
     need.version_seen = need.version
     await ranker.ranked(need, tx.clock.today())
     return proposed

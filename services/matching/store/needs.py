@@ -73,7 +73,7 @@ async def seeking_any(
 
 
 def _seeks(today: date) -> list[ColumnElement[bool]]:
-    """Open, its deadline not past, fewer partners than it wants, its institution not suspended."""
+    """`domain.seeking` as SQL."""
     owner = select(col(InstitutionRow.status)).where(col(InstitutionRow.id) == col(NeedRow.institution_id))
     return [
         col(NeedRow.status) == "open",
