@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 
 from services.matching import facts
 from services.matching.engine.facilitators import Facilitator, rank_facilitators
@@ -15,13 +14,12 @@ from services.matching.engine.index import Index
 from services.matching.engine.policy import POLICY_1
 from services.matching.engine.prepared import content_of
 from services.matching.engine.score import Scored, Scorer
-from services.matching.engine.seekers import Seekers
 from services.matching.engine.simulation import Change, Equity, Simulation
-from services.matching.engine.takers import Takers
 from services.matching.engine.text import TermStatistics
 from services.matching.engine.world import ReferenceWorld
 from services.matching.loading import lacking, load_institutions, load_readings
-from services.matching.store import capabilities, institutions, needs, policies, trade
+from services.matching.open_needs import OpenNeeds
+from services.matching.store import capabilities, institutions, policies, trade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from services.matching.engine.policy import Policy
     from services.matching.engine.prepared import Content
     from services.matching.engine.world import World
-    from services.matching.tables import CapabilityRow, NeedRow
+    from services.matching.tables import CapabilityRow
     from shared.messaging.transaction import Transactions, Tx
 
 log = structlog.get_logger(__name__)
@@ -42,8 +40,6 @@ CHUNK_ROWS = 500
 """Rows read and taken in at once; what they say is worked out in a thread."""
 SIMULATED_AT_ONCE = 20
 """Needs simulated before the engine gets its turn."""
-LOOKED_UP_AT_ONCE = 20
-"""Capabilities held against the open needs before the engine gets its turn."""
 LEAST_COUNTED = 50
 """Below this number of capabilities counts of terms say nothing; every word weighs the same."""
 
@@ -56,11 +52,11 @@ class Ranker:
     """
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self.index = Index(Scorer(POLICY_1))
         self._institutions: dict[str, int] = {}
         self._trade = ""
-        self._takers: Takers | None = None
+        self.open_needs = OpenNeeds(self)
 
     @property
     def policy(self) -> Policy:
@@ -74,7 +70,7 @@ class Ranker:
 
     async def settle(self) -> None:
         """Takes in what was added since the last time, once that is enough to slow rankings down."""
-        async with self._lock:
+        async with self.lock:
             if self.index.worn:
                 await asyncio.to_thread(self.index.settle)
 
@@ -116,25 +112,25 @@ class Ranker:
             tx, capabilities.versions_after, lambda row: held.differs(str(row[0]), row[1], row[2])
         ):
             await self._take_capabilities(tx, (await capabilities.some(tx, ids)).values())
-        async with self._lock:
+        async with self.lock:
             for capability_id in held.gone():
                 self.index.remove_capability(capability_id)
 
     async def rank(self, need: NeedFacts, on: date, k: int | None = None, quiet: Collection[str] = ()) -> list[Scored]:
         """The k best eligible capabilities at or above the threshold, best first."""
-        async with self._lock:
+        async with self.lock:
             return await asyncio.to_thread(self.index.rank, need, on, k, frozenset(quiet))
 
     async def top(
         self, need: NeedFacts, on: date, k: int | None = None, quiet: Collection[str] = ()
     ) -> list[tuple[str, float]]:
         """Ids and scores of the same."""
-        async with self._lock:
+        async with self.lock:
             return await asyncio.to_thread(self.index.top, need, on, k, frozenset(quiet))
 
     async def score(self, need: NeedFacts, capability_id: str, on: date) -> Scored:
         """One pair, explained; KeyError when the capability is not held."""
-        async with self._lock:
+        async with self.lock:
             return self.index.score(need, capability_id, on)
 
     def beside(self, provider: InstitutionFacts, capability: CapabilityFacts) -> Index:
@@ -146,7 +142,7 @@ class Ranker:
 
     async def owners(self, capability_ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
         """Capability -> its institution's id and country, of those that are held."""
-        async with self._lock:
+        async with self.lock:
             held = {i: found for i in capability_ids if (found := self.index.capability(i)) is not None}
             owners = {i: self.index.institution(found.institution_id) for i, found in held.items()}
         return {i: (owner.id, owner.country) for i, owner in owners.items()}
@@ -155,73 +151,15 @@ class Ranker:
         self, need: NeedFacts, on: date, k: int, quiet: Collection[str] = ()
     ) -> list[tuple[Scored, list[str]]]:
         """The k capabilities that would rank best if no rule excluded them, with their reason codes."""
-        async with self._lock:
+        async with self.lock:
             return await asyncio.to_thread(self.index.missed, need, on, k, frozenset(quiet))
 
     async def facilitators(self, need: NeedFacts, capability_id: str, on: date, limit: int) -> list[Facilitator]:
         """Institutions that can bring what the pair leaves uncovered; none when the capability is not offered."""
-        async with self._lock:
+        async with self.lock:
             if self.index.capability(capability_id) is None:
                 return []
             return await asyncio.to_thread(rank_facilitators, self.index, need, capability_id, on, limit)
-
-    # Open needs: what a changed capability is held against
-
-    async def takers(self, tx: Tx, capability_ids: Sequence[str], on: date) -> dict[str, str]:
-        """Open needs among whose best one of these capabilities may be, with the first such capability."""
-        takers = await self._known_needs(tx, on)
-        found: dict[str, str] = {}
-        for start in range(0, len(capability_ids), LOOKED_UP_AT_ONCE):
-            some = capability_ids[start : start + LOOKED_UP_AT_ONCE]
-            async with self._lock:
-                found = await asyncio.to_thread(self._look_up, takers, some) | found
-            await tx.session.execute(select(1))  # many look-ups take long, and a transaction is not to look idle
-        return found
-
-    def _look_up(self, takers: Takers, capability_ids: Sequence[str]) -> dict[str, str]:
-        if takers.seekers.worn:
-            takers.seekers.settle()
-        offers = {i: offer for i in capability_ids if (offer := self.index.offer(i)) is not None}
-        return {need_id: i for i, offer in reversed(offers.items()) for need_id in takers.of(offer)}
-
-    async def _known_needs(self, tx: Tx, on: date) -> Takers:
-        """All open needs, read again when policy, statistics or day are others than when they were read."""
-        held = self._takers
-        if held is None or not held.hold(self.index.scorer, on):
-            held = Takers(Seekers(self.index.scorer, on))
-            async for rows in needs.all_open(tx):
-                async with self._lock:
-                    await asyncio.to_thread(self._meet, held, rows)
-            self._takers = held
-        return held
-
-    def _meet(self, takers: Takers, rows: Sequence[NeedRow]) -> None:
-        for row in rows:
-            prepared = self.index.scorer.prepare(facts.need_facts(row), takers.seekers.on)
-            takers.seekers.put(prepared, self._asked(row.cutoff))
-
-    def _asked(self, cutoff: float | None) -> float:
-        return self.policy.threshold if cutoff is None else cutoff
-
-    async def ranked(self, need: NeedRow, on: date) -> None:
-        """A need was looked at: from now on it asks for what its row says, or for nothing when it is not open."""
-        async with self._lock:
-            held = self._takers
-            if held is None or not held.hold(self.index.scorer, on):
-                return
-            if need.status == "open":
-                self._meet(held, [need])
-            else:
-                held.seekers.remove(str(need.id))
-
-    def forget_needs(self) -> None:
-        """Open needs are read again before the next look: another process may have ranked them meanwhile."""
-        self._takers = None
-
-    async def knows_needs(self, tx: Tx) -> bool:
-        """Whether what is held of the open needs equals the rows, by count and sums."""
-        held = self._takers
-        return held is None or held.seekers.fingerprint() == await needs.fingerprint(tx, self.policy.threshold)
 
     async def refresh(self, tx: Tx, capability_ids: Collection[UUID], institution_ids: Collection[UUID] = ()) -> bool:
         """Takes these from the rows as they are now; whether any of the capabilities or their providers differed."""
@@ -234,7 +172,7 @@ class Ranker:
         rows = (await institutions.some(tx, ids)).values()
         known = await facts.load_institutions(tx, rows)
         changed = [institution for institution in known if self.index.institution(institution.id) != institution]
-        async with self._lock:
+        async with self.lock:
             for institution in changed:
                 self.index.put_institution(institution)
         self._institutions |= {str(row.id): row.version for row in rows}
@@ -246,11 +184,11 @@ class Ranker:
         The worker alone changes the index, so nothing in it is newer when that is done.
         """
         known = await facts.load_capabilities(tx, rows)
-        async with self._lock:
+        async with self.lock:
             changed = [capability for capability in known if self._differs(capability)]
             new = [capability for capability in changed if not self._set(capability)]
         said = await asyncio.to_thread(_contents_of, new, self.index.scorer.lexicon)
-        async with self._lock:
+        async with self.lock:
             self.index.put_contents(zip(new, said, strict=True))
         return bool(changed)
 
@@ -289,7 +227,7 @@ class Ranker:
         if held < LEAST_COUNTED or abs(held - counted) * 4 < counted:
             return None
         version = await policies.next_version(tx)
-        async with self._lock:
+        async with self.lock:
             frozen = await asyncio.to_thread(self.index.statistics, version)
         policies.keep(tx, frozen)
         return frozen
@@ -298,7 +236,7 @@ class Ranker:
         self, statistics: TermStatistics | None = None, policy: Policy | None = None, world: World | None = None
     ) -> None:
         """Scores by what is given from now on, and by the same as before of what is not."""
-        async with self._lock:
+        async with self.lock:
             frame, lexicon = self.index.scorer.frame, self.index.scorer.lexicon
             scorer = Scorer(
                 policy or frame.policy, statistics or frame.statistics, world=world or frame.world, lexicon=lexicon
@@ -312,7 +250,7 @@ class Ranker:
         scorer = Scorer(policy, self.index.scorer.frame.statistics, world=self.world, lexicon=self.index.scorer.lexicon)
         trial = Simulation(self.index, self.index.under(scorer), on)
         for start in range(0, len(needs), SIMULATED_AT_ONCE):
-            async with self._lock:
+            async with self.lock:
                 await asyncio.to_thread(trial.add, needs[start : start + SIMULATED_AT_ONCE], quiet)
         return trial.changes, trial.equity(0), trial.equity(1)
 

@@ -82,7 +82,7 @@ class Worker:
                 break
             await self._compare()
         if not self._running.relay.leading.is_set():
-            self._ranker.forget_needs()
+            self._ranker.open_needs.forget()
         await self._compare()
 
     async def _take_over(self) -> None:
@@ -91,7 +91,7 @@ class Worker:
         if leading and not self._led:
             async with self._running.transactions.background() as tx:
                 await self._ranker.sync(tx)
-            self._ranker.forget_needs()
+            self._ranker.open_needs.forget()
         self._led = leading
 
     def _flooded(self) -> bool:
@@ -178,8 +178,8 @@ class Worker:
             if leading and await queue.waiting(tx):
                 return
             self._compared = time.monotonic()
-            if not await self._ranker.knows_needs(tx):
-                self._ranker.forget_needs()
+            if not await self._ranker.open_needs.agree(tx):
+                self._ranker.open_needs.forget()
             if await self._ranker.agrees(tx) or (leading and await queue.waiting(tx)):
                 return  # what came between the two looks is in the queue
             if leading:

@@ -143,6 +143,7 @@ class Consumer:
 
     def _forget(self, revoked: Sequence[TopicPartition]) -> None:
         """These partitions are somebody else's now."""
+        self.lag = None
         for tp in revoked:
             self._lanes.pop(tp, None)
             self._offsets.pop(tp, None)
@@ -185,7 +186,7 @@ class Consumer:
             stopping.cancel()
 
     def _quiet(self, consumer: AIOKafkaConsumer) -> bool:
-        return not (self.lag or self._unpositioned or consumer.paused()) and self._offsets == self._committed
+        return self.lag == 0 and not consumer.paused() and self._offsets == self._committed
 
     async def _work_off(
         self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record], assignments: int
@@ -284,9 +285,14 @@ class Consumer:
                 consumer.resume(tp)
 
     def _measure(self, consumer: AIOKafkaConsumer) -> None:
+        """Unknown while partitions are handed over: then nobody knows what waits, and zero would say it is read."""
+        assigned = consumer.assignment()
+        self.lag = None
+        if not (assigned <= self._offsets.keys()):
+            return
         # nothing was fetched yet right after the assignment
-        ends = {tp: consumer.highwater(tp) or self._ends.get(tp, 0) for tp in consumer.assignment()}
-        self.lag = sum(max(0, end - self._offsets.get(tp, end)) for tp, end in ends.items())
+        ends = {tp: consumer.highwater(tp) or self._ends[tp] for tp in assigned}
+        self.lag = sum(max(0, end - self._offsets[tp]) for tp, end in ends.items())
         self.lag_gauge.set(self.lag)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
+import secrets
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka.errors import KafkaError
 
 from shared.messaging.kafka import stop_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from aiokafka.cluster import ClusterMetadata
 
     from shared.messaging.logs import Log
 
@@ -37,7 +41,9 @@ async def started(
         bootstrap_servers=bootstrap,
         group_id=group,
         group_instance_id=f"{group}-{slot}",  # a restarted member waits 0.1 s, not a session
-        partition_assignment_strategy=[_assignor(logs), RoundRobinPartitionAssignor],
+        partition_assignment_strategy=[
+            _Shares({topic: each.partitions for topic, each in logs.items()}, lambda: _join_again(client))
+        ],
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         session_timeout_ms=45_000,
@@ -57,15 +63,46 @@ async def started(
     return client
 
 
-def _assignor(logs: Mapping[str, Log]) -> type[RoundRobinPartitionAssignor]:
-    """Shares out the partitions in turn; its name says between which logs and partitions.
+class _Shares(RoundRobinPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
+    """Shares out the partitions in turn, and tells each member between how many.
 
-    A static member that comes back gets its old share without a new round, also when that was made while a topic did
-    not exist; unless the protocol that the group agrees on is another one by then, and its name is all that counts.
+    A static member that comes back gets its old share without a new round, also when that was made while a topic had
+    fewer partitions, or did not exist. It sees so and asks for a round: with other metadata, since whoever joins with
+    the same gets the same share. There is one assignor, for aiokafka joins once for each, and every join of one
+    member makes all others join again: with two, three processes of a service did not come to rest in minutes.
     """
-    between = json.dumps({topic: [each.id, each.partitions] for topic, each in sorted(logs.items())})
-    digest = hashlib.sha256(between.encode()).hexdigest()[:16]
-    return type("Marked", (RoundRobinPartitionAssignor,), {"name": f"roundrobin-{digest}"})
+
+    name = "bandung-roundrobin"
+
+    def __init__(self, partitions: Mapping[str, int], join_again: Callable[[], None]) -> None:
+        self._partitions, self._join_again = partitions, join_again
+        self._round = b""
+
+    def assign(
+        self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    ) -> dict[str, ConsumerProtocolMemberAssignment]:
+        """Called on the member that leads the group."""
+        topics = {topic for member in members.values() for topic in member.subscription}
+        told = json.dumps({topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}).encode()
+        shares = super().assign(cluster, members)
+        return {
+            member: ConsumerProtocolMemberAssignment(share.version, share.assignment, told)
+            for member, share in shares.items()
+        }
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        """What a member joins with."""
+        return ConsumerProtocolMemberMetadata(self.version, sorted(topics), self._round)
+
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
+        """Raises KafkaError when a new round was of no use: whoever leads does not see all partitions yet."""
+        between = json.loads(assignment.user_data or b"{}")
+        if all(between.get(topic, 0) >= number for topic, number in self._partitions.items()):
+            return
+        if self._round:
+            raise KafkaError("the group shares out fewer partitions than there are")
+        self._round = secrets.token_bytes(4)
+        self._join_again()
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -77,6 +114,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         await self._assigned(self._client, assigned)
+
+
+def _join_again(client: AIOKafkaConsumer) -> None:
+    """Asks for a new round, with partitions as they are now (private names: the version is pinned)."""
+    client._client.force_metadata_update()  # noqa: SLF001
+    client._coordinator.request_rejoin()  # noqa: SLF001
 
 
 def _tune(client: AIOKafkaConsumer) -> None:

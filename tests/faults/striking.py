@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.faults.checker import Evidence, Figures, Healing, Sight, figures, verify
+from tests.faults.checker import HEALED_SECONDS, Evidence, Figures, Healing, Sight, figures, verify
 from tests.faults.gather import gather
 from tests.faults.workload import Cast, Load
 from tests.support.waiting import eventually
@@ -48,12 +49,18 @@ class Ground:
     ) -> Evidence:
         """Waits until all is well again, and fails with every violation. `ended` is when the fault ended (monotonic).
 
-        `happened` is the proof that the fault struck; an empty one fails.
+        `happened` is the proof that the fault struck; an empty one fails. What is missing when everybody says ready
+        may still come, for as long as a fault has to heal: a consumer looks every ten seconds whether a topic was
+        made anew.
         """
         assert happened, f"{fault} did not happen"
-        await self.system.all_ready()
-        healing = Healing(time.monotonic() - ended)
-        evidence = await self._at_rest(healing, sights)
+        while True:
+            await self.system.all_ready()
+            healing = Healing(time.monotonic() - ended)
+            evidence = await self._at_rest(healing, sights)
+            if not verify(evidence) or time.monotonic() - ended > HEALED_SECONDS:
+                break
+            await asyncio.sleep(1.0)
         now = figures(evidence)
         record("fault", row(fault, happened, since(self.before, now), healing.seconds))
         self.before = now

@@ -64,7 +64,7 @@ async def reconcile(tx: Tx, ranker: Ranker, need_id: UUID) -> int:
     if seeking.why_not(need, found, owner.status if owner else None, tx.clock.today()) is None:
         proposed = await _propose(tx, ranker, need, standing, owner)
     need.version_seen = need.version
-    await ranker.ranked(need, tx.clock.today())
+    await ranker.open_needs.ranked(need, tx.clock.today())
     return proposed
 
 

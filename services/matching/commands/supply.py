@@ -64,5 +64,5 @@ async def _find_takers(tx: Tx, ranker: Ranker, changed: Causes, concerned: Cause
     if len(offered) > max(FEW_OFFERS, await needs.count_open(tx)):
         await queue.push_live_needs(tx, next(iter(offered.values())))
         return
-    for need_id, capability_id in (await ranker.takers(tx, list(offered), tx.clock.today())).items():
+    for need_id, capability_id in (await ranker.open_needs.takers(tx, list(offered), tx.clock.today())).items():
         concerned.setdefault(UUID(need_id), offered[capability_id])
