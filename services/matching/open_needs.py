@@ -25,7 +25,7 @@ LOOKED_UP_AT_ONCE = 20
 
 
 class OpenNeeds:
-    """Each with the score that a capability has to reach to be among its best; under the lock of the index."""
+    """Each with the score that a capability has to reach to be among its best. Read and changed by the worker alone."""
 
     def __init__(self, ranker: Ranker) -> None:
         self._ranker = ranker

@@ -96,11 +96,10 @@ class Worker:
 
     def _flooded(self) -> bool:
         """Whether so much news is still to come that rankings wait for it; they do not wait for ever."""
-        if (self._running.consumer.lag or 0) <= FLOOD_RECORDS:
-            self._flooded_since = None
-            return False
-        self._flooded_since = self._flooded_since or time.monotonic()
-        return time.monotonic() - self._flooded_since < PATIENCE_SECONDS
+        lag = self._running.consumer.lag
+        if lag is not None:  # while partitions are handed over it is as it was
+            self._flooded_since = (self._flooded_since or time.monotonic()) if lag > FLOOD_RECORDS else None
+        return self._flooded_since is not None and time.monotonic() - self._flooded_since < PATIENCE_SECONDS
 
     async def _absorb(self) -> bool:
         """Takes in what is offered; whether there was anything.

@@ -77,7 +77,7 @@ class Consumer:
     _committed_at: float = 0.0
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    _ends: dict[TopicPartition, int] = field(default_factory=dict)
+    _ends: dict[TopicPartition, int] = field(default_factory=dict)  # at the assignment
     _streaks: dict[TopicPartition, int] = field(default_factory=dict)
     _attempt: int = 0
 
@@ -89,15 +89,14 @@ class Consumer:
                 consumer = await self._started()
                 await self._consume(consumer, stop)
             except (KafkaError, TimeoutError, OSError) as error:
-                self.lag = None
                 self.kafka_fault.report(f"{type(error).__name__}: {error}"[:200])
             except MustRebuild as error:
-                self.lag = None
                 self.fault.report(str(error)[:200])
             except Exception:
                 log.exception("consumer_failed")
                 self.fault.report("unexpected failure, see the log")
             finally:
+                self.lag = None
                 if consumer is not None:
                     await stop_bounded(consumer)
             self._attempt += 1
@@ -139,7 +138,8 @@ class Consumer:
             consumer.seek(tp, self._offsets[tp])
         self._ends = dict(last)
         self._assignments += 1
-        log.info("assigned", partitions=len(assigned), waiting=sum(last[tp] - self._offsets[tp] for tp in assigned))
+        self.watchdog.begin(asyncio.get_running_loop().time())
+        log.info("assigned", partitions=len(assigned))
 
     def _forget(self, revoked: Sequence[TopicPartition]) -> None:
         """These partitions are somebody else's now."""
@@ -243,7 +243,12 @@ class Consumer:
         return len(records)
 
     async def _handle(self, tp: TopicPartition, records: Sequence[Record]) -> None:
-        self._offsets[tp] = await self.delivery.handle(self._logs[tp.topic].id, tp, records)
+        self._moved(tp, await self.delivery.handle(self._logs[tp.topic].id, tp, records))
+
+    def _moved(self, tp: TopicPartition, offset: int) -> None:
+        """Unless it became somebody else's meanwhile: a position would say that it is read."""
+        if tp in self._lanes:
+            self._offsets[tp] = offset
 
     async def _bury(self, tp: TopicPartition, record: Record, error: Exception, lane: _Lane) -> bool:
         """Whether the record is now a dead letter; False when the budget of its partition is used up."""
@@ -254,7 +259,7 @@ class Consumer:
                 f"{tp.topic}/{tp.partition} stopped after {DEAD_LETTER_STREAK} dead letters in a row: {error}"[:200]
             )
             return False
-        self._offsets[tp] = await self.delivery.bury(self._logs[tp.topic].id, tp, record, error)
+        self._moved(tp, await self.delivery.bury(self._logs[tp.topic].id, tp, record, error))
         self._streaks[tp] = self._streaks.get(tp, 0) + 1
         return True
 
@@ -290,7 +295,7 @@ class Consumer:
         self.lag = None
         if not (assigned <= self._offsets.keys()):
             return
-        # nothing was fetched yet right after the assignment
+        # until a fetch is answered, the end is the one at the assignment
         ends = {tp: consumer.highwater(tp) or self._ends[tp] for tp in assigned}
         self.lag = sum(max(0, end - self._offsets[tp]) for tp, end in ends.items())
         self.lag_gauge.set(self.lag)

@@ -53,6 +53,7 @@ async def started(
         fetch_max_wait_ms=5_000,  # an idle broker is asked every five seconds; new records come at once
     )
     client.subscribe(sorted(logs), listener=_Listener(client, assigned, revoked))
+    _refuse_what_is_gone(client, logs)
     try:
         async with asyncio.timeout(START_SECONDS):
             await client.start()
@@ -67,9 +68,9 @@ class _Shares(RoundRobinPartitionAssignor):  # type: ignore[misc]  # aiokafka ha
     """Shares out the partitions in turn, and tells each member between how many.
 
     A static member that comes back gets its old share without a new round, also when that was made while a topic had
-    fewer partitions, or did not exist. It sees so and asks for a round: with other metadata, since whoever joins with
-    the same gets the same share. There is one assignor, for aiokafka joins once for each, and every join of one
-    member makes all others join again: with two, three processes of a service did not come to rest in minutes.
+    another number of partitions, or did not exist. It sees so and asks for a round: with other metadata, since
+    whoever joins with the same gets the same share. There is one assignor, for aiokafka joins once for each, and every
+    join of one member makes all others join again: with two, three processes did not come to rest in minutes.
     """
 
     name = "bandung-roundrobin"
@@ -95,12 +96,13 @@ class _Shares(RoundRobinPartitionAssignor):  # type: ignore[misc]  # aiokafka ha
         return ConsumerProtocolMemberMetadata(self.version, sorted(topics), self._round)
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Raises KafkaError when a new round was of no use: whoever leads does not see all partitions yet."""
+        """Raises KafkaError when a new round was of no use: whoever leads sees other partitions than there are."""
         between = json.loads(assignment.user_data or b"{}")
-        if all(between.get(topic, 0) >= number for topic, number in self._partitions.items()):
+        if all(between.get(topic) == number for topic, number in self._partitions.items()):
+            self._round = b""
             return
         if self._round:
-            raise KafkaError("the group shares out fewer partitions than there are")
+            raise KafkaError("the group shares out other partitions than there are")
         self._round = secrets.token_bytes(4)
         self._join_again()
 
@@ -114,6 +116,20 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         await self._assigned(self._client, assigned)
+
+
+def _refuse_what_is_gone(client: AIOKafkaConsumer, logs: Mapping[str, Log]) -> None:
+    """Leaves out of an old share what is not there any more (private names: the version is pinned).
+
+    A topic that is not subscribed to any more would end the client, and of a partition that a topic made anew does not
+    have it would ask the first offset without end.
+    """
+    take = client._subscription.assign_from_subscribed  # noqa: SLF001
+
+    def take_what_exists(share: Iterable[TopicPartition]) -> None:
+        take([tp for tp in share if tp.topic in logs and tp.partition < logs[tp.topic].partitions])
+
+    client._subscription.assign_from_subscribed = take_what_exists  # noqa: SLF001
 
 
 def _join_again(client: AIOKafkaConsumer) -> None:

@@ -28,15 +28,16 @@ class _Silence:
 
 @dataclass
 class Watchdog:
-    """Outlives the clients of one consumer; told of each, and looks after every poll."""
+    """Outlives the clients of one consumer; told of each and of each new share, and looks after every poll."""
 
-    rebuilds: int = 0  # since records last came
+    rebuilds: int = 0
+    """Clients replaced since records last came because others waited: more of them, and a new process may help."""
     _looked_at: float = 0.0
     _waited: float = 0.0
     _silences: dict[TopicPartition, _Silence] = field(default_factory=dict)
 
     def begin(self, now: float) -> None:
-        """Another client from now on."""
+        """Another client or another share from now on, or a broker that was away."""
         self._looked_at, self._waited = now, 0.0
         self._silences.clear()
 
@@ -49,22 +50,27 @@ class Watchdog:
         self._looked_at = now
         if advanced:
             self.rebuilds = 0
-        self._progress(step, idle=advanced or away or not waiting or bool(consumer.paused()), waiting=waiting)
-        self._answers(consumer, 0.0 if away else step)
+        if away:
+            self.begin(now)
+            return
+        self._progress(step, idle=advanced or not waiting or bool(consumer.paused()), waiting=waiting)
+        # nothing is asked of a broker while records that it sent are still in the buffer
+        self._answers(consumer, 0.0 if advanced else step)
 
     def _progress(self, step: float, *, idle: bool, waiting: int) -> None:
         """Seen after resets that the client did not notice."""
         self._waited = 0.0 if idle else self._waited + step
         if self._waited > PROGRESS_SECONDS:
-            self._rebuild(f"{waiting} records wait, none came for {PROGRESS_SECONDS:g} s")
+            self.rebuilds += 1
+            raise MustRebuild(f"{waiting} records wait, none came for {PROGRESS_SECONDS:g} s")
 
     def _answers(self, consumer: AIOKafkaConsumer, step: float) -> None:
         """A client without answers knows of no records that wait, so that it would be taken for an idle one."""
-        asked = consumer.assignment() - consumer.paused()
+        asked = {tp for tp in consumer.assignment() - consumer.paused() if _has_leader(consumer, tp)}
         self._silences = {tp: self._silence(consumer, tp, step) for tp in asked}
         silent = [tp for tp, silence in self._silences.items() if silence.seconds > ANSWER_SECONDS]
         if silent:
-            self._rebuild(f"Kafka has not answered for {len(silent)} partitions in {ANSWER_SECONDS:g} s")
+            raise MustRebuild(f"Kafka has not answered for {len(silent)} partitions in {ANSWER_SECONDS:g} s")
 
     def _silence(self, consumer: AIOKafkaConsumer, tp: TopicPartition, step: float) -> _Silence:
         stamp, known = consumer.last_poll_timestamp(tp), self._silences.get(tp)
@@ -72,6 +78,7 @@ class Watchdog:
             return _Silence(stamp)
         return _Silence(stamp, known.seconds + step)
 
-    def _rebuild(self, why: str) -> None:
-        self.rebuilds += 1
-        raise MustRebuild(why)
+
+def _has_leader(consumer: AIOKafkaConsumer, tp: TopicPartition) -> bool:
+    """Nobody is asked for a partition without one, and the others go on (private name: the version is pinned)."""
+    return consumer._client.cluster.leader_for_partition(tp) not in (None, -1)  # noqa: SLF001

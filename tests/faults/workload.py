@@ -104,7 +104,7 @@ class Load:
             self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=kind is not None)
 
-    async def under_way(self, acknowledged: int = 10) -> None:
+    async def under_way(self, acknowledged: int = 10, seconds: float = 60.0) -> None:
         """Returns when so much has been written, so that a fault meets work."""
 
         def far_enough() -> bool:
@@ -113,7 +113,7 @@ class Load:
                 self._task.result()
             return len(self.acknowledged) >= acknowledged
 
-        await eventually(far_enough)
+        await eventually(far_enough, seconds)
         assert self._task is not None
         assert not self._task.done(), "the load ended before the fault"
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiokafka import AIOKafkaConsumer, TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient
 
     from tests.support.parts import Parts
 
@@ -63,7 +64,21 @@ async def reads(client: AIOKafkaConsumer, number: int) -> bool:
     return len(client.assignment()) == number
 
 
-@pytest.mark.parametrize("change", ["another topic", "more partitions", "nothing"])
+CHANGES = {
+    "another topic": (2, 3),
+    "more partitions": (4,),
+    "fewer partitions": (1,),
+    "nothing": (2,),
+}
+"""Partitions of the first topic, and of the second, by the time the member comes back."""
+
+
+async def is_made(client: AIOKafkaAdminClient, topic: NewTopic) -> bool:
+    answer = await client.create_topics([topic])
+    return not any(code for _, code, *_ in answer.topic_errors)
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.asyncio
 async def test_a_member_that_comes_back_reads_what_there_is_by_then(parts: Parts, change: str) -> None:
     group = f"g{uuid4().hex[:8]}"
@@ -74,12 +89,32 @@ async def test_a_member_that_comes_back_reads_what_there_is_by_then(parts: Parts
         assert await eventually(lambda: reads(old, 2))
         assert old._coordinator.generation == 1, "it joined more than once, and each join is a round for all"
         await stop_bounded(old)
+        expected = CHANGES[change]
         if change == "more partitions":
             await client.create_partitions({first: NewPartitions(4)})
-        topics = {"another topic": {first: 2, second: 3}, "more partitions": {first: 4}, "nothing": {first: 2}}[change]
-        new = await member(parts, group, **topics)
+        if change == "fewer partitions":
+            await client.delete_topics([first])
+            await eventually(lambda: is_made(client, NewTopic(first, 1, 1)))
+        new = await member(parts, group, **dict(zip((first, second), expected, strict=False)))
         try:
-            assert await eventually(lambda: reads(new, sum(topics.values())), SOON_SECONDS)
+            assert await eventually(lambda: reads(new, sum(expected)), SOON_SECONDS)
+        finally:
+            await stop_bounded(new)
+            await client.delete_topics([first, second])
+
+
+@pytest.mark.asyncio
+async def test_a_member_that_comes_back_for_fewer_topics_reads_those(parts: Parts) -> None:
+    group = f"g{uuid4().hex[:8]}"
+    first, second = f"{group}.first", f"{group}.second"
+    async with admin(parts.bootstrap) as client:
+        await client.create_topics([NewTopic(first, 2, 1), NewTopic(second, 3, 1)])
+        old = await member(parts, group, **{first: 2, second: 3})
+        assert await eventually(lambda: reads(old, 5))
+        await stop_bounded(old)
+        new = await member(parts, group, **{first: 2})
+        try:
+            assert await eventually(lambda: reads(new, 2), SOON_SECONDS)
         finally:
             await stop_bounded(new)
             await client.delete_topics([first, second])
@@ -95,7 +130,7 @@ def test_a_share_of_too_few_partitions_is_refused_once_and_then_an_error() -> No
     shares.on_assignment(share)
     assert len(asked) == 1
     assert shares.metadata(["t"]).user_data != joined.user_data, "or Kafka would give the same share again"
-    with pytest.raises(KafkaError, match="fewer partitions"):
+    with pytest.raises(KafkaError, match="other partitions"):
         shares.on_assignment(share)
     [share] = shares.assign(Cluster({"t": 3}), {"m": joined}).values()
     shares.on_assignment(share)

@@ -90,13 +90,8 @@ async def _parties(tx: Tx, need: NeedRow, capability: CapabilityRow) -> tuple[In
 
 async def _check_need(tx: Tx, need: NeedRow, owner: InstitutionRow | None) -> None:
     found, standing = await needs.places(tx, need.id), owner.status if owner else None
-    details = {
-        "institution_suspended": f"{owner.name if owner else 'Its institution'} is suspended.",
-        "need_not_open": f"The need is {need.status}, its deadline {need.deadline.isoformat()}.",
-        "need_already_engaged": "The need has all the partners it wanted.",
-    }
     if code := seeking.why_not(need, found, standing, tx.clock.today()):
-        raise refuse(code, details[code])
+        raise refuse(code, f"{seeking.WHY[code]} It is {need.status}, its deadline {need.deadline.isoformat()}.")
 
 
 def _check_new(held: list[Match], capability: CapabilityRow, *, engaged: bool) -> None:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from datetime import date
 
 OPEN = "open"
+WHY = {
+    "institution_suspended": "The institution that posted the need is suspended.",
+    "need_not_open": "The need is not open, or its deadline has passed.",
+    "need_already_engaged": "The need has all the partners it wanted.",
+}
 
 
 class Need(Protocol):
@@ -28,9 +33,9 @@ def is_engaged(need: Need, found: int) -> bool:
     return found >= need.partners_wanted
 
 
-def why_not(need: Need, found: int, owner: str | None, today: date) -> str | None:
-    """The code of what keeps it from seeking, None when it seeks. `owner`: status of its institution, if known."""
-    if owner == SUSPENDED:
+def why_not(need: Need, found: int, owner_status: str | None, today: date) -> str | None:
+    """The code (of `WHY`) of what keeps it from seeking, None when it seeks. The owner may be unknown here."""
+    if owner_status == SUSPENDED:
         return "institution_suspended"
     if need.status != OPEN or need.deadline < today:
         return "need_not_open"
