@@ -12,7 +12,7 @@ import pytest
 
 from shared import operations
 from shared.data.database import direct_connection
-from shared.messaging import consumer, subscription, watchdog
+from shared.messaging import consumer, delivery, subscription, watchdog
 from shared.ops import failpoints
 from tests.support.kafka import PARTITIONS, Foreign
 from tests.support.probe import TOPIC, Heard, Probe, probe_database, running_probe
@@ -182,9 +182,37 @@ async def test_a_client_that_kafka_does_not_answer_is_replaced_and_not_taken_for
         await eventually(lambda: heard(probe, 1))
     async with running_probe(parts, url=url, prefix=prefix) as probe:
         await make(probe, "comes when the client is another")
-        await eventually(lambda: probe.running.consumer.watchdog.rebuilds == 1, 14)
+        await eventually(lambda: clients == 3, 45)  # before the other rule, that records wait for a minute
         await eventually(lambda: heard(probe, 2))
-    assert clients == 3
+
+
+async def test_a_client_is_kept_while_what_it_fetched_is_worked_off(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix, clients = f"r{uuid4().hex[:8]}.", 0
+    async with running_probe(parts, prefix=prefix) as probe:
+        thing = await make(probe, "all in one partition")
+        for n in range(39):
+            await rename(probe, thing, f"name {n}")
+        await eventually(lambda: heard(probe, 40))
+    real_start, real_handle = subscription.started, delivery.Delivery.handle
+
+    async def started(*places: Any, **names: Any) -> Any:
+        nonlocal clients
+        clients += 1
+        return await real_start(*places, **names)
+
+    async def slow(*values: Any) -> int:
+        await asyncio.sleep(0.1)
+        return await real_handle(*values)
+
+    monkeypatch.setattr(consumer, "started", started)
+    monkeypatch.setattr(consumer, "SLICE_RECORDS", 1)
+    monkeypatch.setattr(delivery.Delivery, "handle", slow)
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 1.0)
+    async with running_probe(parts, prefix=prefix) as probe:
+        await eventually(lambda: heard(probe, 40))
+    assert clients == 1
 
 
 async def test_what_waits_is_known_before_it_comes(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
