@@ -56,9 +56,14 @@ async def test_each_event_arrives_once_in_order_with_all_its_headers(parts: Part
             assert {event.source for event in mine} == {"urn:bandung:test:probe"}
             assert all(event.dataschema.endswith("/schemas/ThingMade/1") for event in mine)
             assert all(event.causationid is None for event in mine)
-        ready = (await probe.client.get("/readyz")).json()
-        assert ready["status"] == "ready", ready
-        assert ready["checks"]["outbox"]["unsent"] == 0
+        await eventually(lambda: all_sent(probe))
+
+
+async def all_sent(probe: Probe) -> bool:
+    """Whether the service says so; a record may be heard before the relay has marked it as sent."""
+    ready = (await probe.client.get("/readyz")).json()
+    assert ready["status"] == "ready", ready
+    return bool(ready["checks"]["outbox"]["unsent"] == 0)
 
 
 async def test_the_trace_of_a_request_travels_in_its_event(parts: Parts) -> None:
@@ -74,16 +79,15 @@ async def test_the_trace_of_a_request_travels_in_its_event(parts: Parts) -> None
 
 async def test_a_record_delivered_again_has_no_second_effect(parts: Parts) -> None:
     async with running_probe(parts) as probe:
-        await make(probe, "once")
+        thing = await make(probe, "once")
         await eventually(lambda: heard(probe, 1))
         [event] = await records(parts, probe)
         await produce(parts, probe, event)
-        last = await make(probe, "after")
+        await rename(probe, thing)  # behind it in the same partition
         await eventually(lambda: heard(probe, 2))
-        assert {str(row.thing_id) for row in await probe.rows("select thing_id from heard")} == {
-            event.partitionkey,
-            last,
-        }
+        told = await probe.rows("select sequence from heard order by ctid")
+        assert [row.sequence for row in told] == [f"0001-{n:010d}" for n in (1, 2)]
+        assert not await probe.rows("select * from dead_letter")
         assert len(await records(parts, probe)) == 3
 
 
@@ -103,7 +107,7 @@ async def test_a_partition_whose_records_were_in_the_buffer_gets_its_next_at_onc
         started = time.monotonic()
         await rename(probe, things[-1])
         await eventually(lambda: heard(probe, len(things) + 1))
-        assert time.monotonic() - started < 1.5, "it waited for the other partitions"
+        assert time.monotonic() - started < 3, "it waited for the other partitions"
 
 
 async def test_a_restored_database_is_told_what_it_lacks_in_order(parts: Parts) -> None:
@@ -122,9 +126,10 @@ async def test_a_restored_database_is_told_what_it_lacks_in_order(parts: Parts) 
             probe = await stack.enter_async_context(running_probe(parts, url=url, prefix=prefix))
             await rename(probe, thing)
             await eventually(lambda: are_on_kafka(parts, probe, 4))
+            waiting = "select count(*) from pg_locks where relation = 'consumer_positions'::regclass and not granted"
+            await eventually(lambda: restore.fetchval(waiting))  # somebody asks where to begin
             since = time.monotonic()
             await eventually(lambda: time.monotonic() > since + 1)  # the client reads from Kafka's own offset
-            waiting = "select count(*) from pg_locks where relation = 'consumer_positions'::regclass and not granted"
             assert await restore.fetchval(waiting) > 0, "nobody asks where to begin"
     async with stack:
         await eventually(lambda: heard(probe, 4))
@@ -192,15 +197,13 @@ def _partition(thing_id: str) -> int:
     return partition_of(thing_id.encode(), TOPIC.partitions)
 
 
-async def produce(
-    parts: Parts, probe: Probe, event: CloudEvent, data: bytes | None = None, partition: int | None = None
-) -> None:
+async def produce(parts: Parts, probe: Probe, event: CloudEvent) -> None:
+    """The record once more, in the partition of its key."""
     producer = AIOKafkaProducer(bootstrap_servers=parts.bootstrap)
     await producer.start()
     topic = probe.running.settings.topic_prefix + TOPIC.name
-    await producer.send_and_wait(
-        topic, data or event.data, key=event.partitionkey.encode(), headers=event.headers(), partition=partition
-    )
+    key, partition = event.partitionkey.encode(), _partition(event.partitionkey)
+    await producer.send_and_wait(topic, event.data, key=key, headers=event.headers(), partition=partition)
     await producer.stop()
 
 
@@ -258,15 +261,16 @@ async def produce_raw(
 async def test_a_deploy_where_every_record_fails_stops_at_its_limit_and_says_so(parts: Parts) -> None:
     async with running_probe(parts) as probe:
         await make(probe, "poison", 40)
-        ready = await eventually(lambda: degraded(probe))
-        assert "dead letters in a row" in ready["checks"]["consumer"]["detail"]
+        await eventually(lambda: degraded(probe, "dead letters in a row"))
         assert len(await probe.rows("select * from dead_letter")) == 20
 
 
-async def degraded(probe: Probe) -> dict | None:
+async def degraded(probe: Probe, why: str) -> bool:
+    """Whether it is ready but for this reason of its consumer; a start may be degraded for others."""
     answer = await probe.client.get("/readyz")
     body = answer.json()
-    return body if answer.status_code == 200 and body["status"] == "degraded" else None
+    named = why in (body["checks"]["consumer"].get("detail") or "")
+    return answer.status_code == 200 and body["status"] == "degraded" and named
 
 
 async def test_a_restart_goes_on_where_the_database_says(parts: Parts) -> None:

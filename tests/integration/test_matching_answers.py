@@ -105,6 +105,7 @@ async def test_a_declined_place_goes_to_the_next_best_and_the_pair_rests(world: 
     providers = [await world.institution(f"Provider {n}", "IND") for n in range(11)]
     for party in providers:
         await world.capability(party)
+    await world.settled()
     need = await world.need(lidi)
     first = await world.proposed(lidi, need, 10)
     assert [m["rank"] for m in first] == list(range(1, 11))

@@ -236,8 +236,7 @@ async def test_news_older_than_what_is_known_changes_nothing(world: World) -> No
     await pair.withdrawn("need_withdrawn")
     stale = registry.NeedUpdated(need=pair.need, by=SYSTEM_BY)
     await world.service.foreign.send(stale, sequence=1)
-    marker = await world.need(pair.lidi)
-    await world.proposed(pair.lidi, marker)
+    await world.settled()
     assert (await world.matches(pair.lidi, pair.need, status="proposed"))["items"] == []
 
 
@@ -246,8 +245,7 @@ async def test_events_delivered_again_propose_nothing_twice(world: World) -> Non
     for _ in range(3):
         await world.service.foreign.send(registry.NeedPosted(need=pair.need, by=SYSTEM_BY), sequence=1)
         await world.capability_event(registry.CapabilityUpdated, pair.capability)
-    marker = await world.need(pair.lidi)
-    await world.proposed(pair.lidi, marker)
+    await world.settled()
     assert len((await world.matches(pair.lidi, pair.need))["items"]) == 1
 
 

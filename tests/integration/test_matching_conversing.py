@@ -80,6 +80,7 @@ async def test_who_may_write_and_until_when(world: World) -> None:
 async def test_the_facilitating_partner_speaks_once_it_has_joined(world: World) -> None:
     lidi, clri, _, match, _ = await three(world)
     bank = await world.institution("Bank", "CHN", type="financial_institution")
+    await world.settled()
     await world.accepted(lidi, clri, match)
     invited = await world.post(lidi, match, "facilitators", {"institution_id": str(bank.id)})
     assert invited.status_code == 201, invited.text
@@ -141,8 +142,10 @@ async def test_who_has_declined_hears_no_answers_any_more(world: World) -> None:
 async def test_who_was_invited_and_never_joined_hears_nothing_more(world: World) -> None:
     lidi, clri, _, match, _ = await three(world)
     bank = await world.institution("Bank", "CHN", type="financial_institution")
+    await world.settled()
     await world.accepted(lidi, clri, match)
-    await world.post(lidi, match, "facilitators", {"institution_id": str(bank.id)})
+    invited = await world.post(lidi, match, "facilitators", {"institution_id": str(bank.id)})
+    assert invited.status_code == 201, invited.text
     await world.post(lidi, match, "messages", {"text": "Before."}, if_match=None)
     path = f"/matches/{match['id']}/messages"
     assert [m["text"] for m in await read(world, bank, path)] == ["Before."], "it makes up its mind"
@@ -156,8 +159,10 @@ async def test_who_was_invited_and_never_joined_hears_nothing_more(world: World)
 async def test_a_facilitating_partner_may_ask_too(world: World) -> None:
     lidi, clri, _, match, _ = await three(world)
     bank = await world.institution("Bank", "CHN", type="financial_institution")
+    await world.settled()
     await world.accepted(lidi, clri, match)
-    await world.post(lidi, match, "facilitators", {"institution_id": str(bank.id)})
-    await world.post(bank, match, f"facilitators/{bank.id}/join")
+    invited = await world.post(lidi, match, "facilitators", {"institution_id": str(bank.id)})
+    assert invited.status_code == 201, invited.text
+    assert (await world.post(bank, match, f"facilitators/{bank.id}/join")).status_code == 200
     asked = await world.post(bank, match, "questions", QUESTION, if_match=None)
     assert (asked.status_code, asked.json()["asked_by"], asked.json()["match_id"]) == (201, str(bank.id), match["id"])

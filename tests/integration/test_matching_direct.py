@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.support.matching import Party
     from tests.support.parts import Parts
 
 pytestmark = pytest.mark.asyncio
@@ -46,15 +45,6 @@ async def world(parts: Parts) -> AsyncIterator[World]:
 async def direct(world: World, headers: dict[str, str], need: Any, capability: Any, **members: Any) -> httpx.Response:
     body = {"need_id": str(need.id), "capability_id": str(capability.id), **WHY, **members}
     return await world.service.client.post("/matches", json=body, headers=headers)
-
-
-async def known(world: World, party: Party, need: registry.NeedState) -> None:
-    """Until matching has looked at the need."""
-
-    async def seen() -> bool:
-        return (await world.matches(party, need))["need"]["version_seen"] is not None
-
-    await eventually(seen)
 
 
 async def test_a_decline_by_mistake_is_undone_and_stays_undone(world: World) -> None:
@@ -87,7 +77,7 @@ async def test_a_decline_by_mistake_is_undone_and_stays_undone(world: World) -> 
 async def test_it_is_told_as_the_work_of_whoever_named_the_sides(world: World) -> None:
     lidi, clri = await world.institution("LIDI", "ETH"), await world.institution("CLRI", "IND")
     capability, need = await world.capability(clri), await world.need(lidi, **FAR)
-    await known(world, lidi, need)
+    await world.settled()
     assert (await world.matches(lidi, need))["items"] == [], "no ranking proposes the two"
     answer = await direct(
         world, world.owner(clri), need, capability, justification_code="other", text="We met in Arusha."
@@ -106,7 +96,7 @@ async def test_it_is_told_as_the_work_of_whoever_named_the_sides(world: World) -
 async def test_an_operator_speaks_for_neither_side(world: World) -> None:
     lidi, clri = await world.institution("LIDI", "ETH"), await world.institution("CLRI", "IND")
     capability, need = await world.capability(clri), await world.need(lidi, **FAR)
-    await known(world, lidi, need)
+    await world.settled()
     answer = await direct(world, world.service.token("operator"), need, capability)
     assert answer.status_code == 201, answer.text
     assert answer.json()["status"] == "proposed"
@@ -119,6 +109,7 @@ async def test_what_cannot_be_is_refused_with_its_reason(world: World) -> None:
     stranger, northern = await world.institution("Stranger", "BRA"), await world.institution("Institut", "DEU")
     capability, need = await world.capability(clri), await world.need(lidi)
     north = await world.capability(northern, resource_kinds=["equipment"])
+    await world.settled()
     (match,) = await world.proposed(lidi, need)
     owner = world.owner(lidi)
 
@@ -183,8 +174,7 @@ async def test_a_provider_picks_needs_and_does_not_write_to_all(world: World, mo
     lidi, clri = await world.institution("LIDI", "ETH"), await world.institution("CLRI", "IND")
     capability = await world.capability(clri)
     one, other = await world.need(lidi, **FAR), await world.need(lidi, **FAR)
-    await known(world, lidi, one)
-    await known(world, lidi, other)
+    await world.settled()
     named = await direct(world, world.owner(clri), one, capability)
     assert named.status_code == 201, named.text
     many = await direct(world, world.owner(clri), other, capability)

@@ -91,6 +91,7 @@ async def test_the_next_best_moves_up_when_a_need_for_two_has_its_first_partner(
     providers = {str(p.id): p for p in [await world.institution(f"Provider {n}", "IND") for n in range(11)]}
     for provider in providers.values():
         await world.capability(provider, capacity=1)
+    await world.settled()
     need = await world.need(party, partners_wanted=2)
     first, *others = await world.proposed(party, need, 10)
     await world.formalised(party, providers[first["provider"]["institution_id"]], first)

@@ -44,6 +44,7 @@ async def test_a_draft_is_tried_on_the_open_needs_and_then_put_in_force(world: W
         spoken, languages=["fr"], isic=["0111"], title="Sorghum", summary="Seed", sdg_targets=[], technologies=[],
         resource_kinds=["training"],
     )  # fmt: skip
+    await world.settled()
     need = await world.need(lidi, languages=["fr"])
     (before,) = await world.proposed(lidi, need)
     assert before["capability_id"] == str(leather.id)

@@ -57,6 +57,7 @@ async def market(world: World) -> tuple[Any, Any, Any, Any]:
     one = await world.capability(
         narrow, capacity=1, serves=Serves(all_south=False, countries=["ETH"], blocs=[]), title="Leather", summary="s"
     )
+    await world.settled()
     first, second = await world.need(early), await world.need(late)
     await world.proposed(early, first)
     await world.proposed(late, second)

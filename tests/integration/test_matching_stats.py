@@ -61,6 +61,7 @@ async def test_figures_of_others_are_for_staff(world: World) -> None:
 
 
 async def test_equity_is_by_group_of_the_needs_country_and_within_its_days(world: World) -> None:
+    yesterday = (CLOCK.today() - timedelta(days=1)).isoformat()
     ethiopia, kenya = await world.institution("LIDI", "ETH"), await world.institution("KIRDI", "KEN")
     clri, cicb = await world.institution("CLRI", "IND"), await world.institution("CICB", "BRA")
     await world.capability(clri, capacity=5)
@@ -83,6 +84,5 @@ async def test_equity_is_by_group_of_the_needs_country_and_within_its_days(world
     }  # fmt: skip
     assert groups["sids"]["countries"] == 0
     assert shown["spread"] == {"providers": 2, "countries": 2, "largest_share": 0.666667, "tenth_share": 0.666667}
-    yesterday = (CLOCK.today() - timedelta(days=1)).isoformat()
     before = (await get(world, "/stats/equity", staff, until=yesterday)).json()["groups"][0]
     assert (before["proposed"], before["needs"], before["served"]) == (0, 2, 0)

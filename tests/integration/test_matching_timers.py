@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.matching.store import queue
 from shared.events import registry
 from shared.events.topics import MATCHES
 from shared.messaging.envelope import short
@@ -60,6 +61,12 @@ async def one_match(world: World, **need: Any) -> tuple[Party, Party, registry.N
     return lidi, clri, posted, match
 
 
+async def reminded(world: World, match: Json) -> None:
+    """Within five seconds of the start, however long that took."""
+    await eventually(world.service.running.relay.leading.is_set)
+    await eventually(lambda: _has(world, match, "MatchReminderDue"), 5)
+
+
 async def told(world: World, match: Json) -> list[str]:
     records = await world.service.records(MATCHES)
     return [short(r.type) for r in records if r.partitionkey == match["id"]]
@@ -70,13 +77,16 @@ async def test_a_proposal_that_nobody_answers_is_reminded_once_then_expires_and_
     async with time.days_later(0) as world:
         lidi, _, need, match = await one_match(world)
     async with time.days_later(15) as world:
-        await eventually(lambda: _has(world, match, "MatchReminderDue"), 5)
+        await reminded(world, match)
         assert (await world.get(lidi, match))["version"] == 1, "a reminder changes nothing"
     async with time.days_later(22) as world:
         await world.status(lidi, match, "expired")
         await eventually(lambda: _has(world, match, "MatchExpired"), 5)
         assert (await told(world, match)).count("MatchReminderDue") == 1
     async with time.days_later(200) as world:
+        async with world.service.running.transactions.background() as tx:
+            await queue.push_live_needs(tx)
+        await world.settled()
         assert len((await world.matches(lidi, need))["items"]) == 1, "the pair rests for 180 days"
     async with time.days_later(22 + 181) as world:
         (again,) = await world.proposed(lidi, need)
@@ -93,7 +103,7 @@ async def test_an_accepted_match_waits_thirty_days_for_its_owners(parts: Parts) 
         lidi, clri, _, match = await one_match(world)
         await world.accepted(lidi, clri, match)
     async with time.days_later(24) as world:
-        await eventually(lambda: _has(world, match, "MatchReminderDue"), 5)
+        await reminded(world, match)
         assert (await world.get(lidi, match))["status"] == "accepted"
     async with time.days_later(31) as world:
         await world.status(lidi, match, "expired")
@@ -128,6 +138,7 @@ async def test_a_human_and_the_timer_at_one_instant_have_one_winner(parts: Parts
 
         await eventually(all_over)
         for match, answer in zip(found, answers, strict=True):
+            await eventually(lambda m=match: _has(world, m, "MatchExpired"))
             names = await told(world, match)
             assert ("MatchInterestExpressed" in names) == (answer.status_code == 200)
             assert names.count("MatchExpired") == 1

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from shared.messaging.envelope import CloudEvent
     from tests.support.parts import Parts
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -301,7 +302,7 @@ async def test_suspend_resume_cancel(service: RunningService) -> None:
 
     async def told() -> list[str] | None:
         records = [r for r in await service.records(topics.PROJECTS) if r.partitionkey == str(pair.match.project_id)]
-        return types(records)[-3:] if b'"reopen_need":false' in records[-1].data else None
+        return types(records)[-3:] if records and b'"reopen_need":false' in records[-1].data else None
 
     assert await eventually(told) == ["ProjectSuspended", "ProjectResumed", "ProjectCancelled"]
 
@@ -328,8 +329,12 @@ async def test_a_suspended_partner_stops_start_and_suspends_what_is_active(servi
     assert (await pair.beneficiary.get(pair.path)).json()["status"] == "suspended"
     assert (await pair.beneficiary.done(f"{pair.path}/resume"))["status"] == "active"
     assert (await waiting.beneficiary.done(f"{waiting.path}/start", {"started_on": today()}))["status"] == "active"
-    records = [r for r in await service.records(topics.PROJECTS) if r.partitionkey == str(pair.match.project_id)]
-    suspended = next(record for record in records if record.type.endswith("ProjectSuspended.v1"))
+
+    async def told() -> CloudEvent | None:
+        records = [r for r in await service.records(topics.PROJECTS) if r.partitionkey == str(pair.match.project_id)]
+        return next((record for record in records if record.type.endswith("ProjectSuspended.v1")), None)
+
+    suspended = await eventually(told)
     assert b'"reason":{"code":"partner_suspended"}' in suspended.data
     assert b'"via":"system"' in suspended.data
     assert suspended.causationid is not None

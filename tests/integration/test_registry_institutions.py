@@ -240,7 +240,8 @@ async def test_contacts_are_shown_while_a_match_is_accepted_or_formalised(world:
     late = match.event(MatchAccepted, "accepted")
     await send(match.event(MatchDeclined, "declined", [invited]))
     await eventually(lambda: hidden((lidi, clri), (clri, lidi), (bank, lidi)))
-    await send(late, sequence=1)  # older news, seen again
+    older = await send(late, sequence=1)  # seen again
+    await world.service.handled(older.id)
     other = Match(new_id(), new_id(), lidi.party, bank.party)
     await send(other.event(MatchFormalised, "formalised"))
     await eventually(lambda: shown((lidi, bank), (bank, lidi)))

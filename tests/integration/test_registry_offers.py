@@ -295,20 +295,9 @@ async def test_the_end_is_the_same_in_every_order_of_arrival(
     for position in order:
         for event in news[position]:
             record = await world.service.foreign.send(event)
-            await handled(world, record.id)
+            await world.service.handled(record.id)
     assert (await world.read(f"/needs/{need['id']}"))["status"] == "open"
     assert (await world.read(f"/capabilities/{capability['id']}"))["engaged"] == 0
-
-
-async def handled(world: World, event_id: Any) -> None:
-    inbox = world.service.running.service.kernel.inbox.inbox
-
-    async def taken() -> bool:
-        async with world.service.running.database.background_session() as session:
-            found = await session.execute(inbox.select().where(inbox.c.event_id == event_id))
-            return found.one_or_none() is not None
-
-    await eventually(taken)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +314,7 @@ async def test_an_end_heard_first_tells_of_the_beginning_too(
         match.event(MatchFormalised, "formalised"),
     ):
         record = await world.service.foreign.send(event)
-        await handled(world, record.id)
+        await world.service.handled(record.id)
     events = await world.told(topics.NEEDS, need["id"], "NeedPosted", "NeedEngaged", told)
     assert [event["need"]["status"] for event in events] == ["open", "engaged", status]
     assert [event["need"]["version"] for event in events] == [1, 2, 3]
@@ -346,7 +335,7 @@ async def test_a_fulfilled_need_is_not_engaged_again_by_an_earlier_partner_s_end
     ]
     for event in news:
         record = await world.service.foreign.send(event)
-        await handled(world, record.id)
+        await world.service.handled(record.id)
     await world.told(topics.NEEDS, need["id"], "NeedPosted", "NeedEngaged", "NeedFulfilled")
     assert (await world.read(f"/needs/{need['id']}"))["status"] == "fulfilled"
 
@@ -358,7 +347,7 @@ async def test_cancelled_for_good_withdraws_the_need(world: World, lidi: Member)
     found = await becomes(world, f"/needs/{need['id']}", "withdrawn")
     assert found["reason"] == {"code": "project_cancelled", "text": ""}
     record = await world.service.foreign.send(match.event(MatchFormalised, "formalised"))
-    await handled(world, record.id)
+    await world.service.handled(record.id)
     events = await world.told(topics.NEEDS, need["id"], "NeedPosted", "NeedEngaged", "NeedWithdrawn")
     assert events[2]["need"]["reason"] == {"code": "project_cancelled"}
     assert (await world.read(f"/capabilities/{capability['id']}"))["engaged"] == 0
@@ -381,7 +370,7 @@ async def test_a_formalised_match_wins_over_a_withdrawal_and_its_cancellation_re
 async def test_partners_wanted_stays_above_those_engaged(world: World, lidi: Member) -> None:
     need, capability = await lidi.need(partners_wanted=3), await lidi.capability()
     record = await world.service.foreign.send(match_of(need, capability, lidi).event(MatchFormalised, "formalised"))
-    await handled(world, record.id)
+    await world.service.handled(record.id)
     assert pointers(await world.patch(f"/needs/{need['id']}", lidi.token(), {"partners_wanted": 1})) == [
         "/partners_wanted"
     ]
@@ -397,6 +386,6 @@ async def test_news_of_unknown_needs_and_direct_projects_harm_nothing(world: Wor
     )
     second = await world.service.foreign.send(alone)
     for record in (first, second):
-        await handled(world, record.id)
+        await world.service.handled(record.id)
     ready = (await world.service.client.get("/readyz")).json()
     assert ready["checks"]["consumer"]["dead_letters"] == 0

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 import pytest_asyncio
@@ -38,7 +39,7 @@ class Eras:
     database_url: str
     prefix: str
 
-    def after(self, days: int) -> AbstractAsyncContextManager[RunningService]:
+    def after(self, days: float) -> AbstractAsyncContextManager[RunningService]:
         """The installation so many days later."""
         return running_service(
             self.parts,
@@ -47,6 +48,11 @@ class Eras:
             prefix=self.prefix,
             time_offset_seconds=days * DAY,
         )
+
+    def at_noon(self, day: str) -> AbstractAsyncContextManager[RunningService]:
+        """The installation in the middle of this UTC day, also if midnight passes meanwhile."""
+        noon = datetime.combine(date.fromisoformat(day), time(12), UTC)
+        return self.after((noon - datetime.now(UTC)) / timedelta(days=1))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -62,13 +68,14 @@ async def becomes(world: World, path: str, status: str) -> None:
 
 
 async def test_each_due_row_fires_once_and_what_is_not_due_stays(eras: Eras) -> None:
+    earlier, eve, day = today(20), today(21), today(22)
     async with eras.after(0) as service:
         now = World(service)
         member = await now.verified()
-        due = await member.need(deadline=today(20))
-        on_the_day, draft = await member.need(deadline=today(22)), await member.need(deadline=today(20), post=False)
-        stale, fresh = await member.capability(renew_by=today(21)), await member.capability(renew_by=today(22))
-    async with eras.after(22) as shifted:
+        due = await member.need(deadline=earlier)
+        on_the_day, draft = await member.need(deadline=day), await member.need(deadline=earlier, post=False)
+        stale, fresh = await member.capability(renew_by=eve), await member.capability(renew_by=day)
+    async with eras.at_noon(day) as shifted:
         then = World(shifted)
         await becomes(then, f"/needs/{due['id']}", "expired")
         await becomes(then, f"/capabilities/{stale['id']}", "expired")

@@ -55,6 +55,7 @@ class Foreign:
         self._cleans = cleans
         self._bootstrap, self._prefix, self._instance = bootstrap, prefix, instance
         self._sequences: dict[tuple[str, str], int] = defaultdict(int)
+        self.sent: set[UUID] = set()
         self._clock = Clock()
 
     async def __aenter__(self) -> Self:
@@ -117,6 +118,7 @@ class Foreign:
 
     async def send_record(self, topic: str, record: CloudEvent) -> None:
         """A record as it is, e.g. a second time."""
+        self.sent.add(record.id)
         partition = partition_of(record.partitionkey.encode(), PARTITIONS[topic])
         await self._producer.send_and_wait(
             self._prefix + topic,

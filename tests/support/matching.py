@@ -138,6 +138,19 @@ class World:
 
     # What matching says and shows
 
+    async def settled(self) -> None:
+        """Until matching has handled all that was told, taken it in, and ranked what it concerns.
+
+        Records of several partitions come in any order: that one is known says nothing of those sent before it.
+        """
+        await self.service.handled(*self.service.foreign.sent)
+
+        async def nothing_waits() -> bool:
+            async with self.service.running.database.background_session() as session:
+                return not await session.scalar(text("select count(*) from work"))
+
+        await eventually(nothing_waits)
+
     async def told(self, *names: str, match_id: str | None = None) -> list[Json]:
         """Data of these events as they stand on Kafka, once nothing waits to be sent."""
 

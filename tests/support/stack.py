@@ -16,12 +16,14 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from services import SERVICES
 from shared import run
 from shared.data import migrate
 from tests.support.described import Described
 from tests.support.kafka import Foreign, read_topic
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,6 +101,17 @@ class RunningService:
     async def records(self, topic: str) -> list[CloudEvent]:
         """What stands on one of this installation's topics."""
         return await read_topic(self.parts.bootstrap, self.prefix + topic)
+
+    async def handled(self, *event_ids: UUID) -> None:
+        """Until these events, which the service listens to, have had their effect."""
+        inbox = self.running.service.kernel.inbox.inbox
+
+        async def all_are() -> bool:
+            async with self.running.database.background_session() as session:
+                found = await session.scalars(select(inbox.c.event_id).where(inbox.c.event_id.in_(event_ids)))
+                return set(found) == set(event_ids)
+
+        await eventually(all_are)
 
 
 @asynccontextmanager
