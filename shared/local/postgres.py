@@ -23,6 +23,7 @@ _PASSWORD_FILE = "bandung-password"  # noqa: S105
 _START_SECONDS = 60.0  # recovery after a crash replays the whole write-ahead log
 _STATE_LINE = 7  # of the lock file, counted from 0
 _ORPHANS_SECONDS = 3.0
+_REMOVE_SECONDS = 5.0
 
 
 class Postgres:
@@ -163,7 +164,7 @@ class Postgres:
             self._data.rmdir()
         half.rename(self._data)
         for older in self._home.glob("postgres.half-*"):
-            shutil.rmtree(older, ignore_errors=True)
+            await _remove(older)
 
     async def _initdb(self, programs: Path, half: Path, account: Account | None, password: str) -> None:
         child = Child("initdb", self._home, signal.SIGTERM)
@@ -236,3 +237,11 @@ def _servers_in(data: Path) -> list[psutil.Process]:
             if process.name().startswith("postgres") and data.samefile(process.cwd()):
                 found.append(process)
     return found
+
+
+async def _remove(folder: Path) -> None:
+    """Also when the program of a start cut short still writes into it, which ends with what it misses."""
+    until = asyncio.get_running_loop().time() + _REMOVE_SECONDS
+    while folder.exists() and asyncio.get_running_loop().time() < until:
+        shutil.rmtree(folder, ignore_errors=True)
+        await asyncio.sleep(0.05)

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def project(tmp_path: Path) -> Path:
     """A copy of the code and its committed contracts."""
     for name in ("services", "shared"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+        # bytecode that another process is just writing has such a name, and is gone a moment later
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     return tmp_path
 
 

@@ -52,13 +52,14 @@ async def test_defaults(lidi: Member) -> None:
     assert made["languages"] == ["fr"]
 
 
-@pytest.mark.parametrize("deadline", [today(-1), today(), today(2 * 366 + 1)])
-async def test_the_deadline_is_after_today_and_within_two_years(lidi: Member, deadline: str) -> None:
-    refused(await lidi.post("/needs", need_body(deadline=deadline)), 422, "validation_failed", "/deadline")
+@pytest.mark.parametrize("days", [-1, 0, 2 * 366 + 1])
+async def test_the_deadline_is_after_today_and_within_two_years(lidi: Member, days: int) -> None:
+    refused(await lidi.post("/needs", need_body(deadline=today(days))), 422, "validation_failed", "/deadline")
 
 
-@pytest.mark.parametrize("deadline", [today(1), today(2 * 365 - 1)])
-async def test_deadlines_that_are_just_right(lidi: Member, deadline: str) -> None:
+@pytest.mark.parametrize("days", [1, 2 * 365 - 1])
+async def test_deadlines_that_are_just_right(lidi: Member, days: int) -> None:
+    deadline = today(days)
     assert (await lidi.need(deadline=deadline))["deadline"] == deadline
 
 

@@ -49,12 +49,12 @@ async def test_one_match_has_etag_and_thread(world: World) -> None:
 async def test_a_proposal_ends_after_21_days_or_with_the_deadline_day(
     world: World, deadline_days: int, days: int
 ) -> None:
-    match = (await world.proposed(deadline=today(deadline_days))).match
-    ends = moment(match["expires_at"])
+    pair = await world.proposed(deadline=today(deadline_days))
+    match, ends = pair.match, moment(pair.match["expires_at"])
     if days == 21:
         assert ends - moment(match["proposed_at"]) == timedelta(days=21)
     else:
-        midnight = datetime.combine(days_of(today(deadline_days)), time(), UTC) + timedelta(days=1)
+        midnight = datetime.combine(days_of(pair.need["deadline"]), time(), UTC) + timedelta(days=1)
         assert timedelta() <= midnight - ends <= timedelta(seconds=1)
 
 
@@ -193,7 +193,8 @@ async def test_the_best_comes_first_and_ten_at_most(world: World) -> None:
     lidi, clri = await world.member(country="MWI"), await world.member(country="IND")
     isic = [RANDOM.choice(ISIC)]
     bodies = [capability_body(isic=isic, serves=only_for("MWI"), capacity=1) for _ in range(12)]
-    await asyncio.gather(*(clri.make("/capabilities", body) for body in bodies))
+    made = await asyncio.gather(*(clri.make("/capabilities", body) for body in bodies))
+    await world.offered(lidi, isic, *(each["id"] for each in made))
     wanted = await lidi.need(isic=isic, deadline=today(90))
 
     async def ten() -> list[dict[str, Any]]:

@@ -23,8 +23,12 @@ async def two(world: World) -> tuple[Member, Member]:
 
 async def test_a_formalised_match_opens_one_project(world: World) -> None:
     budget = {"amount": "450000.00", "currency": "USD"}
-    pair = await (await world.proposed(sdg_targets=["9.4"], budget=budget)).formalised()
+    pair = await (await world.proposed(sdg_targets=["9.4"], budget=budget)).accepted()
+    day_before = today()
+    await pair.formalised_by_both()
     project = await becomes(pair.beneficiary, pair.project, "pipeline")
+    begun = project["partners"][0]["from"]
+    assert begun in (day_before, today()), "the day of the call, which midnight may cross"
     need = pair.need
     assert project["id"] == pair.match["project_id"]
     assert (project["version"], project["modality"], project["language"]) == (1, "south_south", "en")
@@ -41,7 +45,7 @@ async def test_a_formalised_match_opens_one_project(world: World) -> None:
             "name": member.institution["name"],
             "country": member.country,
             "role": role,
-            "from": today(),
+            "from": begun,
             "to": None,
         }
         for member, role in partners

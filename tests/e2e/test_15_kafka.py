@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from tests.e2e.world import Pair, World, is_id, moment
+from tests.e2e.world import ISIC, RANDOM, Pair, World, is_id, moment
 from tests.support.system import TOPICS, Record, System, succeeded
 from tests.support.waiting import eventually
 
@@ -56,10 +56,21 @@ VIA = {"api", "console", "import", "system"}
 FOURTEEN_DAYS_MS = str(14 * 24 * 3600 * 1000)
 
 
+async def proposed_by_its_need(world: World) -> Pair:
+    """A pair whose capability is known before its need is posted, so that the need is what caused the match."""
+    beneficiary, provider = await world.two()
+    isic, serves = [RANDOM.choice(ISIC)], {"all_south": False, "countries": [beneficiary.country], "blocs": []}
+    offered = await provider.capability(isic=isic, serves=serves)
+    await world.offered(beneficiary, isic, offered["id"])
+    wanted = await beneficiary.need(isic=isic)
+    match = await world.match(beneficiary, wanted["id"], offered["id"])
+    return Pair(beneficiary, provider, offered, wanted, match)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def settled(world: World) -> Told:
     """A pair with a project, and everything on Kafka once that is there too."""
-    pair = await (await world.proposed()).opened()
+    pair = await (await proposed_by_its_need(world)).opened()
     contact = {"name": "Ada Secret", "email": "ada@secret.example", "phone": "+251 11 000"}
     await pair.provider.change(pair.provider.path, contact=contact)
 

@@ -122,17 +122,20 @@ async def test_with_postgres_killed_everything_says_503_and_heals(known: System)
     need = await owner.need()
     known.signal(signal.SIGKILL, "postgres")
     paths = {"registry": "/needs", "matching": "/matches", "projects": "/projects", "notifications": "/inbox"}
-    for service, path in paths.items():
 
-        async def unavailable(path: str = path) -> bool:
+    async def says_so(service: str, path: str) -> None:
+        async def unavailable() -> bool:
             answer = await owner.get(path)
             refused(answer, 503, "unavailable")
             assert int(answer.headers["retry-after"]) > 0
             return True
 
-        await eventually(unavailable, 4)  # `up` starts the child again after 5 s
+        await eventually(unavailable, 4)
         assert (await known.client(service).get("/readyz")).status_code == 503
         assert (await known.client(service).get("/livez")).status_code == 200
+
+    # all at once: `up` starts the child again after 5 s
+    await asyncio.gather(*(says_so(service, path) for service, path in paths.items()))
     refused(await owner.post("/needs", need_body()), 503, "unavailable")
     await all_ready(known)
     assert (await owner.read(f"/needs/{need['id']}"))["status"] == "open"

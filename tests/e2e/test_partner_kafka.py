@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.e2e.world import World
 from tests.support.partner import Program, environment
@@ -86,7 +87,7 @@ async def test_a_group_that_reads_all_again_applies_nothing_twice(system: System
 
 
 async def test_what_is_no_cloud_event_is_passed_over(system: System, world: World, tmp_path: Path) -> None:
-    topic = "registry.networks"  # no service listens there, so none is troubled
+    topic = await _topic_of_its_own(system)
     consumer = Consumer(system, tmp_path / "partner", topic)
     key = str(uuid4()).encode()
     member = await world.member()
@@ -100,6 +101,18 @@ async def test_what_is_no_cloud_event_is_passed_over(system: System, world: Worl
         await eventually(lambda: consumer.has(f"needs/{need['id']}"))
     assert len(consumer.of("outcome", "skipped")) >= 2
     assert consumer.query("select sequence from applied where key = ?", key.decode()) == [(record.sequence,)]
+
+
+async def _topic_of_its_own(system: System) -> str:
+    """What no service and no other test reads."""
+    topic = f"partner.{uuid4()}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=system.local["kafka"])
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+    finally:
+        await admin.close()
+    return topic
 
 
 async def _posted(system: System, need_id: str) -> list[Record]:

@@ -216,12 +216,12 @@ async def test_suspension_wins_forward_over_formalisation(world: World, system: 
     await becomes(pair.beneficiary, path, "pipeline")
     project = await Cooperation(pair.beneficiary, pair.provider, path).agreed()
 
-    async def never_starts() -> bool:
-        answer = await pair.beneficiary.act(f"{project.path}/start", {"started_on": today()})
-        refused(answer, 409, "institution_suspended")
-        return True
+    async def never_starts(started_on: str) -> dict[str, Any]:
+        answer = await pair.beneficiary.act(f"{project.path}/start", {"started_on": started_on})
+        return refused(answer, 409, "institution_suspended")
 
-    await never_starts()
+    await eventually(lambda: never_starts(today(1)))  # a day on which nothing may start yet, until projects has heard
+    await never_starts(today())
 
 
 async def test_a_pair_is_proposed_once_however_both_arrive(world: World) -> None:

@@ -424,6 +424,19 @@ class World:
 
         return list((await eventually(looked))["items"])
 
+    async def offered(self, caller: Member, isic: list[str], *capability_ids: str) -> None:
+        """Returns when matching would rank these for a need in this field: topics have no order among each other."""
+        body = need_body(isic=isic)
+        del body["post"]
+
+        async def ranked() -> bool:
+            items = succeeded(await caller.post("/suggestions?limit=50", body), 200)["items"]
+            missing = set(capability_ids) - {item["capability_id"] for item in items}
+            assert not missing, f"not in the index: {missing}"
+            return True
+
+        await eventually(ranked)
+
     async def direct(self, *members: Member) -> Cooperation:
         """A project without a match."""
         beneficiary, provider = members or await self.two()

@@ -23,7 +23,7 @@ from tests.faults.striking import row
 from tests.faults.tools.proxy import KafkaProxy
 from tests.support.parts import Parts
 from tests.support.probe import TOPIC, Probe, Thing, ThingMade, probe_database, running_probe
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,16 +78,25 @@ async def test_a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_na
         await rename(probe, first, "waits behind it")
         others = [await make(probe, f"other {n}") for n in range(5)]
         await eventually(lambda: heard(probe, 8))
-        assert {str(row.key) for row in await probe.rows("select key from outbox where published_at is null")} == {
-            first
-        }
-        assert len(await probe.rows(UNSENT)) == 2
-        ready = (await probe.client.get("/readyz")).json()
-        assert ready["status"] == "degraded"
-        assert "cannot be sent" in ready["checks"]["outbox-row"]["detail"]
+        await eventually(lambda: are_unsent(probe, [first] * 2))
+        await eventually(lambda: is_named(probe))
         await probe.rows_committed("delete from outbox where length(value) > 500000")
         await eventually(lambda: heard(probe, 9))
         assert {event.partitionkey for event in await on_kafka(parts, probe)} > {first, *others}
+
+
+async def are_unsent(probe: Probe, keys: list[str]) -> bool:
+    """Whether these rows alone are unsent; others are marked a moment after they were heard."""
+    found = [str(row.key) for row in await probe.rows("select key from outbox where published_at is null")]
+    assert found == keys, found
+    return True
+
+
+async def is_named(probe: Probe) -> bool:
+    ready = (await probe.client.get("/readyz")).json()
+    assert ready["status"] == "degraded", ready
+    assert "cannot be sent" in ready["checks"]["outbox-row"]["detail"], ready
+    return True
 
 
 async def test_a_row_that_commits_after_a_later_one_is_sent(parts: Parts) -> None:
@@ -236,16 +245,21 @@ async def test_a_key_stays_where_it_is_when_partitions_are_added(parts: Parts) -
         for n in range(20):
             await make(probe, f"thing {n}")
         await eventually(lambda: heard(probe, 20))
-        for key, partition in await places(parts, prefix + TOPIC.name):
+        for key, partition in await places(parts, prefix + TOPIC.name, 20):
             assert partition == partition_of(key, TOPIC.partitions)
 
 
-async def places(parts: Parts, topic: str) -> list[tuple[bytes, int]]:
+async def places(parts: Parts, topic: str, number: int) -> list[tuple[bytes, int]]:
+    """Key and partition of so many records, or fails."""
+    found: list[tuple[bytes, int]] = []
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=parts.bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        polled = await consumer.getmany(timeout_ms=2_000)
-        return [(record.key, record.partition) for records in polled.values() for record in records]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(found) < number:
+                polled = await consumer.getmany(timeout_ms=200)
+                found += [(record.key, record.partition) for records in polled.values() for record in records]
+        return found
     finally:
         await stop_bounded(consumer)
 

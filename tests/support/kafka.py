@@ -43,6 +43,17 @@ async def read_topic(bootstrap: str, topic: str) -> list[CloudEvent]:
         await stop_bounded(consumer)
 
 
+async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """Where each partition of a topic ends at present."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        tps = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        return {tp.partition: end for tp, end in (await consumer.end_offsets(tps)).items()}
+    finally:
+        await stop_bounded(consumer)
+
+
 def types(events: Iterable[CloudEvent]) -> list[str]:
     """`["NeedPosted", ...]`."""
     return [short(event.type) for event in events]
