@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -164,7 +165,7 @@ class Postgres:
             self._data.rmdir()
         half.rename(self._data)
         for older in self._home.glob("postgres.half-*"):
-            await _remove(older)
+            await asyncio.to_thread(_remove, older)
 
     async def _initdb(self, programs: Path, half: Path, account: Account | None, password: str) -> None:
         child = Child("initdb", self._home, signal.SIGTERM)
@@ -239,9 +240,9 @@ def _servers_in(data: Path) -> list[psutil.Process]:
     return found
 
 
-async def _remove(folder: Path) -> None:
+def _remove(folder: Path) -> None:
     """Also when the program of a start cut short still writes into it, which ends with what it misses."""
-    until = asyncio.get_running_loop().time() + _REMOVE_SECONDS
-    while folder.exists() and asyncio.get_running_loop().time() < until:
+    until = time.monotonic() + _REMOVE_SECONDS
+    while folder.exists() and time.monotonic() < until:
         shutil.rmtree(folder, ignore_errors=True)
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)
