@@ -26,13 +26,14 @@ from shared.local.children import supervise
 from shared.local.errors import LocalPartError
 from shared.local.parts import LocalParts
 from shared.ops import garbage
-from shared.ops.ending import stop_event
+from shared.ops.ending import leave, stop_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared import run
     from shared.service import Service
+    from shared.web.server import HttpServer
 
 NAMES = ("console", *SERVICES)
 PLATFORM_ROLES = ("operator", "verifier")
@@ -72,7 +73,7 @@ class Up:
     settings: UpSettings
     say: Callable[[str], None]
     loops: list[run.Loops] = field(default_factory=list)
-    console: tuple[run.HttpServer, asyncio.Task[None]] | None = None
+    console: tuple[HttpServer, asyncio.Task[None]] | None = None
     keys: list[dict[str, Any]] = field(default_factory=list)
     started: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -103,6 +104,7 @@ async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None
         say("Stopped before it was ready.")
     finally:
         garbage.resume()  # also after a start that failed
+    leave()
 
 
 async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
@@ -165,6 +167,7 @@ async def stop_all(system: Up, watchers: list[asyncio.Task[None]]) -> None:
 async def start_services(system: Up, parts: LocalParts) -> None:
     """Migrates and starts the four services and the console, then writes `local.json`."""
     from shared import run
+    from shared.web.server import CannotListen
 
     urls = await databases(system.settings, parts)
     services = [build(name, system.settings, urls[name], bootstrap(system.settings, parts)) for name in SERVICES]
@@ -174,7 +177,7 @@ async def start_services(system: Up, parts: LocalParts) -> None:
         for service in services:
             system.loops.append(await run.start(service))
         await start_console(system)
-    except run.CannotListen as error:
+    except CannotListen as error:
         raise LocalPartError(f"{error}. Move the ports with BANDUNG_PORTS=8000,8001,8002,8003,8004") from error
     system.keys = await platform_keys(system)
     await ready(system)
@@ -186,12 +189,12 @@ async def start_services(system: Up, parts: LocalParts) -> None:
 async def start_console(system: Up) -> None:
     """The front door."""
     from services.console.app import make_console
-    from shared import run
+    from shared.web.server import http_server, listening
 
     endpoints = dict(system.settings.endpoints)
     port = int(endpoints.pop("console").rpartition(":")[2])
-    server = run.http_server(make_console(endpoints, system.settings.instance), "127.0.0.1", port)
-    task = await run.listening(server, "console")
+    server = http_server(make_console(endpoints, system.settings.instance), "127.0.0.1", port)
+    task = await listening(server, "console")
     system.console = (server, task)
 
 

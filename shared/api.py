@@ -8,7 +8,7 @@ COMMIT, and only then the response. An endpoint therefore only parses, calls a c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
@@ -27,6 +26,7 @@ from shared.messaging.transaction import Tx
 from shared.ops.failpoints import reach
 from shared.web.auth import Caller, Policy
 from shared.web.body import Plain, is_text, read_json, read_plain
+from shared.web.dependants import query_names, refuse_threads
 from shared.web.paging import Page
 from shared.web.problems import from_validation, refuse, request_id_of
 from shared.web.versions import etag
@@ -168,6 +168,7 @@ class _Route(APIRoute):
         if not isinstance(rule, Rule):
             msg = f"{self.path} has no policy"
             raise TypeError(msg)
+        refuse_threads(self.path, self.dependant)
         return _Flow(
             rule,
             super().get_route_handler(),
@@ -177,13 +178,6 @@ class _Route(APIRoute):
 
     def _takes_form(self) -> bool:
         return self.body_field is not None and isinstance(self.body_field.field_info, Form)
-
-
-def query_names(dependant: Dependant) -> Iterator[str]:
-    """The query parameters of a route and of all that it depends on."""
-    yield from (param.alias for param in dependant.query_params)
-    for inner in dependant.dependencies:
-        yield from query_names(inner)
 
 
 @dataclass(frozen=True)
@@ -288,17 +282,17 @@ def _add_headers(request: Request, response: Response, shown: Any) -> None:  # n
         response.headers["X-Correlation-Id"] = str(shown.thread)
 
 
-def _tx(request: Request) -> Tx:
+async def _tx(request: Request) -> Tx:
     tx: Tx = request.state.tx
     return tx
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
 
-def _running(request: Request) -> Running:
+async def _running(request: Request) -> Running:
     running: Running = request.app.state.running
     return running
 

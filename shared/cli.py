@@ -223,12 +223,15 @@ def inside(service: Service, work: Callable[[Running], Coroutine[Any, Any, T]]) 
 async def serve(service: Service) -> None:
     """One service until SIGTERM."""
     from shared import run as runner
+    from shared.ops.ending import leave
+    from shared.web.server import CannotListen
 
     database_url(service)
     try:
         await _guarded(runner.serve(service), service.name)
-    except runner.CannotListen as error:
+    except CannotListen as error:
         raise complain(str(error)) from error
+    leave()
 
 
 async def _guarded(work: Coroutine[Any, Any, T], service: str) -> T:

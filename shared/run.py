@@ -4,58 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import structlog
-import uvicorn
 
 from shared.app import make_app
 from shared.health import metrics_app
 from shared.ops import failpoints
 from shared.ops.ending import stop_event
 from shared.service import Running
+from shared.web.server import HTTP_SECONDS, HttpServer, http_server, listening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from collections.abc import Callable, Coroutine, Sequence
 
     from shared.service import Service
     from shared.web.auth import KeySource
 
 log = structlog.get_logger(__name__)
 
-HTTP_SECONDS = 3.0
 LOOP_SECONDS = 3.0
 STOP_SECONDS = 7.0
 LOOP_TICK_SECONDS = 5.0
 PROBE_EVERY_SECONDS = 10.0
-
-
-class HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handlers (the process has one) and without its ticks, ten a second."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._asked = asyncio.Event()
-
-    def ask_to_stop(self) -> None:
-        """Finish the requests that run, then end."""
-        self.should_exit = True
-        self._asked.set()
-
-    async def main_loop(self) -> None:
-        """Until asked to stop: what a tick is for, the Date header, is written by `_dated`."""
-        await self._asked.wait()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are handled by `stop_event`, or by whoever runs several services."""
-        yield
 
 
 @dataclass
@@ -121,63 +94,6 @@ async def _begin(loops: Loops) -> None:
     running.workers = service.workers(running)
     for number, worker in enumerate(running.workers):
         loops.start(f"worker-{number}", worker.run)
-
-
-def http_server(app: Any, host: str, port: int) -> HttpServer:  # noqa: ANN401 (any ASGI application)
-    """A server for one application; the process keeps its signals to itself."""
-    return HttpServer(
-        uvicorn.Config(
-            _dated(app),
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=int(HTTP_SECONDS),
-            timeout_keep_alive=30,
-            server_header=False,
-            date_header=False,
-            h11_max_incomplete_event_size=32_768,
-        )
-    )
-
-
-def _dated(app: ASGIApp) -> ASGIApp:
-    """Adds the Date of each answer."""
-
-    async def dated(scope: Scope, receive: Receive, send: Send) -> None:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message.setdefault("headers", []).append((b"date", formatdate(usegmt=True).encode()))
-            await send(message)
-
-        await app(scope, receive, sending)
-
-    return dated
-
-
-class CannotListen(Exception):  # noqa: N818 (said to a person as it is)
-    """The port cannot be had."""
-
-
-async def listening(server: HttpServer, name: str) -> asyncio.Task[None]:
-    """Starts the server and waits until it serves. Raises `CannotListen` with one clear line."""
-    host, port = server.config.host, server.config.port
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise CannotListen(f"{name} cannot listen on {host}:{port}: {error.strerror or error}") from error
-    task: asyncio.Task[None] = asyncio.create_task(server.serve(sockets=[listener]), name=f"{name}-http")
-    try:
-        while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has a flag, no event)
-            await asyncio.sleep(0.005)
-    except asyncio.CancelledError:
-        task.cancel()  # nobody knows of it yet
-        raise
-    return task
 
 
 async def stop(all_loops: Sequence[Loops]) -> None:

@@ -22,7 +22,7 @@ class Parts:
     signals: Signals
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.running.state["parts"]
     return parts
 

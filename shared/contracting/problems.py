@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.api import Rule, query_names
+from shared.api import Rule
+from shared.web.dependants import query_names
 from shared.web.problems import CODES, MEDIA_TYPE, RETRY_AFTER_SECONDS
 
 if TYPE_CHECKING:

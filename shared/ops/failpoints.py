@@ -24,6 +24,7 @@ POINTS = frozenset(
         "relay.marked",
         "consumer.handled",  # the slice had its effects, nothing is committed
         "consumer.committed",
+        "round.solving",  # in the thread of the solver
         "webhook.posted",  # the endpoint has answered, nothing is recorded
     }
 )
@@ -86,7 +87,7 @@ def _pass(point: str, armed: _Armed) -> None:
     if armed.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if armed.action == "block":
-        time.sleep(armed.seconds)  # the whole event loop, that is the point
+        time.sleep(armed.seconds)  # the whole event loop or thread, that is the point
         return
     msg = f"failpoint {point}"
     raise FailedOnPurposeError(msg)

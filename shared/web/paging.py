@@ -64,7 +64,7 @@ def _digest(scope: str, body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES, key=scope.encode()[:64]).digest()
 
 
-def _page_query(
+async def _page_query(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items per page")] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(description="The `next` of the previous page")] = None,

@@ -53,7 +53,7 @@ def parse_if_match(value: str | None) -> Precondition:
     return Precondition(frozenset(int(tag) for tag in re.findall(r"\d+", value)), sent=True)
 
 
-def _if_match(
+async def _if_match(
     if_match: Annotated[str | None, Header(description='The ETag you read, e.g. `"3"`, or `*`')] = None,
 ) -> Precondition:
     return parse_if_match(if_match)

@@ -1,8 +1,8 @@
 """P4: needs from their event to their proposals, against the same without Kafka and inbox, in one run.
 
 One service of matching on the embedded PostgreSQL and Kafka: a side publishes `NeedPosted` records, the other hands
-the same records to the handlers in slices of the same size. Both end when every need is ranked and its matches stand
-in the database with their events; the relay publishes these in both.
+such records to the handlers, by partition and in slices as large as a consumer's. Both end when every need is ranked
+and its matches stand in the database with their events; the relay publishes these in both.
 """
 
 from __future__ import annotations

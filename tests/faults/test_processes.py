@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 KILLED = -signal.SIGKILL
+A_MINUTE = 60.0
 
 
 async def dies(system: Installation, name: str) -> None:
@@ -150,6 +151,24 @@ async def test_sigterm_at_any_stage_ends_with_0_within_ten_seconds(ground: Groun
     assert slowest < 10
     happened = f"{len(stages)} stages, slowest {slowest:.1f} s"
     await ground.judge("SIGTERM at every stage", happened, record_property, ended=ended)
+
+
+async def test_a_thread_that_computes_for_a_minute_does_not_hold_up_the_end(ground: Ground) -> None:
+    process = ground.system.processes["matching"]
+    await process.restart(MATCHING_FAILPOINTS=f"round.solving=block:{A_MINUTE:g}")
+    await ground.system.all_ready()
+    ordered = await ground.system.operator.post("/rounds")
+    assert ordered.status_code == 201, ordered.text
+    await eventually(lambda: '"point": "round.solving"' in ground.system.tail())
+    assert await process.stop() < 10
+    process.start()
+    await ground.system.all_ready()
+
+    async def worked_out() -> bool:
+        found = await ground.system.operator.read(f"/rounds/{ordered.json()['id']}")
+        return bool(found["status"] == "proposed")
+
+    await eventually(worked_out)
 
 
 @pytest.mark.long

@@ -20,12 +20,14 @@ from services.matching.store import capabilities, institutions, matches, needs, 
 from services.matching.tables import RoundPairRow, RoundRow
 from shared.events.matching import RoundCompleted, RoundState
 from shared.messaging.envelope import SYSTEM_BY
+from shared.ops.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.matching.commands.market import Found
     from services.matching.engine.model import NeedFacts
+    from services.matching.engine.rounds import Market
     from services.matching.ranking import Ranker
     from services.matching.tables import CapabilityRow, InstitutionRow, NeedRow
     from shared.messaging.transaction import Tx
@@ -33,7 +35,12 @@ if TYPE_CHECKING:
 
 async def work_out(found: Found) -> Allocation:
     """The best allocation, in a thread: seconds for ten thousand needs."""
-    return await asyncio.to_thread(allocate, found.market)
+    return await asyncio.to_thread(_solve, found.market)
+
+
+def _solve(market: Market) -> Allocation:
+    reach("round.solving")
+    return allocate(market)
 
 
 async def keep(tx: Tx, ranker: Ranker, round_id: UUID, found: Found, best: Allocation) -> None:
