@@ -136,6 +136,7 @@ class Consumer:
             # what retention has taken away is not behind us, or the lag would never end
             self._offsets[tp] = max(known.get((tp.topic, tp.partition), 0), first[tp])
             consumer.seek(tp, self._offsets[tp])
+            consumer.resume(tp)
         self._ends = dict(last)
         self._assignments += 1
         self.watchdog.begin(asyncio.get_running_loop().time())
@@ -153,8 +154,7 @@ class Consumer:
         self.watchdog.begin(now())
         patience = FIRST_POLL_MS
         while not stop.is_set():
-            assignments = self._assignments
-            polled = await self._poll(consumer, stop, patience)
+            polled, assignments = await self._poll(consumer, stop, patience)
             self.kafka_fault.clear()
             self._attempt = 0
             if self._unpositioned:
@@ -170,17 +170,24 @@ class Consumer:
             await self._look(consumer)
             patience = QUIET_POLL_MS if self._quiet(consumer) else POLL_MS
 
-    @staticmethod
     async def _poll(
-        consumer: AIOKafkaConsumer, stop: asyncio.Event, patience_ms: int
-    ) -> Mapping[TopicPartition, Sequence[Record]]:
-        """What has come; nothing when the time has passed or `stop` is set first. Raises TimeoutError when it hangs."""
-        polling = asyncio.ensure_future(consumer.getmany(timeout_ms=patience_ms, max_records=SLICE_RECORDS * 6))
+        self, consumer: AIOKafkaConsumer, stop: asyncio.Event, patience_ms: int
+    ) -> tuple[Mapping[TopicPartition, Sequence[Record]], int]:
+        """What has come, and under which assignment; nothing when the time has passed or `stop` is set first.
+
+        Raises TimeoutError when it hangs.
+        """
+
+        async def polled() -> tuple[Mapping[TopicPartition, Sequence[Record]], int]:
+            found = await consumer.getmany(timeout_ms=patience_ms, max_records=SLICE_RECORDS * 6)
+            return found, self._assignments  # nothing comes between: later it may be another one
+
+        polling = asyncio.ensure_future(polled())
         stopping = asyncio.ensure_future(stop.wait())
         try:
             async with asyncio.timeout(POLL_SECONDS):
                 await asyncio.wait([polling, stopping], return_when=asyncio.FIRST_COMPLETED)
-            return polling.result() if polling.done() else {}
+            return polling.result() if polling.done() else ({}, self._assignments)
         finally:
             polling.cancel()
             stopping.cancel()
@@ -191,10 +198,10 @@ class Consumer:
     async def _work_off(
         self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Record], assignments: int
     ) -> None:
-        """Slice by slice, unless the position was sought after the poll began.
+        """Slice by slice, unless the position was sought after they were read.
 
-        What was read before that comes from where Kafka thinks we are. Ahead of a restored database, it would move
-        the position past what that has not seen; so it is read again, from where the database is.
+        They come from where another share had come to. Ahead of a restored database, it would move the position past
+        what that has not seen; so it is read again, from where the database is.
         """
         for start in range(0, len(records), SLICE_RECORDS):
             if tp not in self._lanes:  # not sought yet, or somebody else's now

@@ -35,7 +35,7 @@ async def started(
 ) -> AIOKafkaConsumer:
     """A client that reads the topics of `logs`; raises KafkaError or TimeoutError, with nothing left behind.
 
-    Records may be read before `assigned`, which seeks the positions, has been called and has returned.
+    `assigned` is told of each share: it seeks the positions and resumes the partitions, which are paused until then.
     """
     client = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -53,7 +53,7 @@ async def started(
         fetch_max_wait_ms=5_000,  # an idle broker is asked every five seconds; new records come at once
     )
     client.subscribe(sorted(logs), listener=_Listener(client, assigned, revoked))
-    _refuse_what_is_gone(client, logs)
+    _take_with_care(client, logs)
     try:
         async with asyncio.timeout(START_SECONDS):
             await client.start()
@@ -118,18 +118,25 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         await self._assigned(self._client, assigned)
 
 
-def _refuse_what_is_gone(client: AIOKafkaConsumer, logs: Mapping[str, Log]) -> None:
-    """Leaves out of an old share what is not there any more (private names: the version is pinned).
+def _take_with_care(client: AIOKafkaConsumer, logs: Mapping[str, Log]) -> None:
+    """Changes what becomes of a share, before anybody reads it (private names: the version is pinned).
 
-    A topic that is not subscribed to any more would end the client, and of a partition that a topic made anew does not
-    have it would ask the first offset without end.
+    What is not there any more is left out: a topic that is not subscribed to any more would end the client, and of a
+    partition that a topic made anew does not have it would ask the first offset without end. What is there stands
+    still until its position is sought. By itself the client looks for positions of its own and reads from there; what
+    it has read until then is of no use, and the request that is under way is answered when it has waited in vain.
     """
-    take = client._subscription.assign_from_subscribed  # noqa: SLF001
+    subscription = client._subscription  # noqa: SLF001
+    take = subscription.assign_from_subscribed
 
-    def take_what_exists(share: Iterable[TopicPartition]) -> None:
+    def take_with_care(share: Iterable[TopicPartition]) -> None:
         take([tp for tp in share if tp.topic in logs and tp.partition < logs[tp.topic].partitions])
+        assignment = subscription.subscription.assignment
+        for tp in assignment.tps:
+            assignment.state_value(tp).pause()
+            assignment.state_value(tp).seek(0)
 
-    client._subscription.assign_from_subscribed = take_what_exists  # noqa: SLF001
+    subscription.assign_from_subscribed = take_with_care
 
 
 def _join_again(client: AIOKafkaConsumer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -283,6 +285,19 @@ async def test_a_restart_goes_on_where_the_database_says(parts: Parts) -> None:
         await eventually(lambda: heard(probe, 5))
         assert len(await records(parts, probe)) == 5
         assert not await probe.rows("select * from dead_letter")
+
+
+async def test_what_waited_for_a_start_is_asked_for_once(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    # what is asked for from another position is answered after seconds, and then thrown away
+    url, prefix = await probe_database(parts), f"r{uuid4().hex[:8]}."
+    with caplog.at_level(logging.DEBUG, "aiokafka.consumer.fetcher"):
+        for life in (1, 2, 3):
+            async with running_probe(parts, url=url, prefix=prefix) as probe:
+                await make(probe, "at the start", 2)
+                await eventually(functools.partial(heard, probe, 2 * life))
+    said = [record.getMessage() for record in caplog.records]
+    assert [each for each in said if each.startswith("Adding fetch request")]
+    assert not [each for each in said if each.startswith(("Discarding fetch response", "Updating fetch positions"))]
 
 
 async def test_a_client_whose_end_was_broken_off_is_closed_without_cancelling_who_waits(parts: Parts) -> None:
