@@ -198,12 +198,17 @@ def add_operations() -> None:
     """The commands that every service has, over all of them, and the groups of single services where these are."""
     from shared.cli import Operations
 
-    Operations(load).add_to(app)
+    operations = Operations(load)
+    operations.add_to(app)
     app.add_typer(contracts.app)
     if importlib.util.find_spec("services.registry") is not None:
         app.add_typer(importlib.import_module("services.registry.cli").keys, name="keys")
-    if importlib.util.find_spec("services.matching") is not None:
-        app.add_typer(importlib.import_module("services.matching.cli").commands, name="matching")
+    for name in SERVICES:
+        group = typer.Typer(help=f"What {name} alone does.", no_args_is_help=True)
+        operations.add_own(group, name)
+        if name == "matching" and importlib.util.find_spec("services.matching") is not None:
+            group.add_typer(importlib.import_module("services.matching.cli").commands)
+        app.add_typer(group, name=name)
 
 
 def main() -> None:

@@ -78,11 +78,19 @@ class Up:
     started: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     begun: float = field(default_factory=time.monotonic)
+    looks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def local_json(self) -> Path:
         """Where addresses and first credentials are written."""
         return self.settings.home / "local.json"
+
+    def look_at_kafka(self) -> None:
+        """Readiness tells of a broker that ended, or runs again, though its service has nothing to say to it."""
+        for loops in self.loops:
+            look = asyncio.create_task(loops.running.broker.probe())
+            self.looks.add(look)
+            look.add_done_callback(self.looks.discard)
 
 
 async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None]) -> None:
@@ -125,6 +133,7 @@ async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
 
         def changed(line: str) -> None:
             system.say(line)
+            system.look_at_kafka()
             if system.started:  # a part that was started again has another pid
                 write_local(system, parts)
 

@@ -55,6 +55,7 @@ def make_app(running: Running) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         telemetry=_telemetry(running),
     )
     app.state.running = running

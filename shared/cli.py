@@ -75,6 +75,14 @@ class Operations:
         )
         app.add_typer(letters, name="dead-letters")
 
+    def add_own(self, app: typer.Typer, service: str) -> None:
+        """Registers what is said of one service by its name first: `bandung registry snapshot`."""
+
+        @app.command("snapshot")
+        def snapshot(as_json: AsJson = False) -> None:
+            """Write the present state of every aggregate to Kafka again, under a new epoch."""
+            self.snapshot(service, as_json=as_json)
+
     def migrate(self, service: SomeService = None, as_json: AsJson = False) -> None:
         """Bring the databases to the newest revision."""
         from shared.data import migrate as migrations

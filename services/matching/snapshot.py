@@ -1,12 +1,12 @@
-"""The present state of every match, for readers that start over."""
+"""The policy in force and the present state of every match, for readers that start over."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.matching.states import state_of
-from services.matching.store import matches
+from services.matching.states import policy_state, state_of
+from services.matching.store import matches, policies
 from shared.events import matching
 from shared.messaging.envelope import SYSTEM_BY
 
@@ -30,7 +30,11 @@ EVENT_OF: dict[str, type[matching.MatchEvent]] = {
 
 
 async def snapshot(tx: Tx) -> AsyncIterator[Event]:
-    """One event per match, in id order, each row being held."""
+    """The policy, then one event per match, in id order, each row being held."""
+    rows = await policies.lock_all(tx)
+    for row in rows.values():
+        if row.status == policies.ACTIVE:
+            yield matching.PolicyActivated(policy=policy_state(row), by=SYSTEM_BY)
     last = UUID(int=0)
     while found := await matches.in_id_order(tx, last, PAGE):
         for match in found:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.matching.domain.facilitators import JOINED
-from shared.events.matching import Answers, FacilitatorRef, MatchState, ProjectSeed
+from shared.events.matching import Answers, FacilitatorRef, MatchState, PolicyState, ProjectSeed
 from shared.events.states import PartyRef, Reason, RoleRef, Sum
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from services.matching.store.matches import Match
-    from services.matching.tables import MatchRow, NeedRow
+    from services.matching.tables import MatchRow, NeedRow, PolicyRow
 
 
 def beneficiary_of(row: MatchRow) -> PartyRef:
@@ -89,4 +89,15 @@ def seed_of(match: Match, need: NeedRow, project_id: UUID) -> ProjectSeed:
         sdg_targets=need.sdg_targets,
         budget=Sum.model_validate(need.budget) if need.budget else None,
         funding_gap=Sum.model_validate(need.funding_gap) if need.funding_gap else None,
+    )
+
+
+def policy_state(row: PolicyRow) -> PolicyState:
+    """The policy with all its numbers."""
+    return PolicyState(
+        id=row.version,
+        version=row.revision,
+        status=row.status,
+        document=row.document,
+        activated_at=row.activated_at,
     )

@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=6)
 KEEP_SECONDS = 2.0
 POLL_SECONDS = 2.0
+SOON = timedelta(minutes=1)  # a try so near has its own alarm: the next look may be two seconds late
 FAULT_SECONDS = 1.0
 CLAIM_ROWS = 200
 RECORD_SECONDS = (0.2, 0.5, 1.0, 2.0)
@@ -207,8 +208,10 @@ class Dispatcher:
 
     async def _record_failure(self, job: Job, outcome: Outcome) -> None:
         async with self.running.transactions.background() as tx:
-            await record_failure(tx, job.claim, self._lease_id, outcome, self.source)
+            again = await record_failure(tx, job.claim, self._lease_id, outcome, self.source)
             tx.after_commit(self.signals.intake.set)
+        if again is not None and again < SOON:
+            asyncio.get_running_loop().call_later(again.total_seconds(), self.signals.due.set)
 
     async def _record_all(self) -> None:
         """Writes down successes, as many at once as there are."""

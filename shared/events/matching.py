@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from shared.events import topics
@@ -190,6 +190,31 @@ class MatchQuestionAnswered(MatchTalk):
     wire: ClassVar[str] = "org.bandung.MatchQuestionAnswered.v1"
 
 
+class PolicyState(State):
+    """A policy as `GET /policies/{id}` shows it, but for the operator's note; `id` is its number."""
+
+    id: int
+    version: int
+    status: str
+    document: dict[str, Any]
+    activated_at: UtcDateTime | None
+
+
+class PolicyActivated(Event):
+    """An operator put a policy in force: from now on proposals are made by its numbers."""
+
+    wire: ClassVar[str] = "org.bandung.PolicyActivated.v1"
+    topic: ClassVar[str] = topics.POLICIES
+    visibility: ClassVar[Visibility] = Visibility.PUBLIC
+    policy: PolicyState
+
+    def key(self) -> str:
+        return str(self.policy.id)
+
+    def subject(self) -> str:
+        return f"policies/{self.policy.id}"
+
+
 class RoundState(State):
     """A round after it was carried out: counts, no pairs."""
 
@@ -209,7 +234,7 @@ class RoundCompleted(Event):
 
     wire: ClassVar[str] = "org.bandung.RoundCompleted.v1"
     topic: ClassVar[str] = topics.POLICIES
-    visibility: ClassVar[Visibility] = Visibility.PARTIES
+    visibility: ClassVar[Visibility] = Visibility.PUBLIC
     round: RoundState
 
     def key(self) -> UUID:
@@ -235,5 +260,6 @@ EVENTS: tuple[type[Event], ...] = (
     FacilitatorInvited,
     FacilitatorJoined,
     FacilitatorDeclined,
+    PolicyActivated,
     RoundCompleted,
 )

@@ -486,6 +486,7 @@ async def test_a_patch_may_call_itself_a_merge_patch(lidi: Member, need_path: st
 async def test_unknown_paths_and_methods(lidi: Member, service: str) -> None:
     path = ONE_OF_EACH[service]
     refused(await lidi.request("GET", "/nonsense", service=service), 404, "not_found")
+    refused(await lidi.request("GET", f"{path}/", service=service), 404, "not_found")
     refused(await lidi.request("DELETE", path, if_match="*"), 405, "method_not_allowed")
 
 

@@ -39,6 +39,8 @@ async def test_a_proposal_names_both_sides(world: World) -> None:
 
 async def test_one_match_has_etag_and_thread(world: World) -> None:
     pair = await world.proposed()
+    listed = await pair.provider.get("/matches", need_id=pair.need["id"])
+    assert listed.headers["x-correlation-id"] == pair.need["id"]
     answer = await pair.provider.get(pair.path)
     assert answer.headers["etag"] == '"1"'
     assert answer.headers["x-correlation-id"] == pair.need["id"]
@@ -236,4 +238,5 @@ async def test_suggestions_rank_a_draft_and_store_nothing(world: World) -> None:
     assert mine == [pair.match["id"]]
     refused(await pair.beneficiary.post("/suggestions?limit=51", body), 422, "validation_failed", "?limit")
     refused(await pair.beneficiary.post("/suggestions", body | {"post": True}), 422, "validation_failed", "/post")
-    assert len(succeeded(await pair.beneficiary.post("/suggestions?limit=1", body), 200)["items"]) == 1
+    covered = body | {"funding_gap": {"amount": "0.00", "currency": "USD"}}  # as `POST /needs` takes it
+    assert len(succeeded(await pair.beneficiary.post("/suggestions?limit=1", covered), 200)["items"]) == 1

@@ -94,6 +94,18 @@ async def test_readiness_says_that_kafka_is_down(known: System) -> None:
     await all_ready(known)
 
 
+async def test_every_idle_service_says_that_kafka_was_killed_before_it_is_started_again(known: System) -> None:
+    known.signal(signal.SIGKILL, "kafka")
+
+    async def degraded() -> bool:
+        found = await readiness(known)
+        assert set(found.values()) == {"degraded"}, found
+        return True
+
+    await eventually(degraded, 5)
+    await all_ready(known)
+
+
 async def test_readiness_says_that_the_broker_is_frozen_and_heals(known: System) -> None:
     owner = await World(known).member()
     known.signal(signal.SIGSTOP, "kafka")

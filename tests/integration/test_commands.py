@@ -84,6 +84,7 @@ async def rows(home: Path, *words: str) -> list[dict[str, Any]]:
         ["contracts", "check"],
         ["contracts", "release"],
         ["docs"],
+        ["registry", "snapshot"],
         ["matching"],
         ["matching", "words"],
     ],
@@ -153,7 +154,7 @@ async def token_status(system: System, key: dict[str, Any]) -> int:
 async def test_a_snapshot_tells_everything_again_under_a_new_epoch(system: System) -> None:
     await all_sent(system)
     before = await system.records("registry.centres")
-    [row] = await rows(system.home, "snapshot", "registry")
+    [row] = await rows(system.home, "registry", "snapshot")
     assert row["events"] >= len({record.key for record in before})
     again = await eventually(lambda: restated(system, {record.key for record in before}))
     assert not {record.id for record in again} & {record.id for record in before}

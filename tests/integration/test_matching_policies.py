@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,10 +81,22 @@ async def test_a_draft_is_tried_on_the_open_needs_and_then_put_in_force(world: W
     )
     assert explained.json()["recomputed"] == {"score": before["score"], "equal": True}
 
+    [told] = [r for r in await activations(world) if r["policy"]["id"] == 2]
+    shown = active.json()
+    assert told["policy"] == {name: shown[name] for name in told["policy"]}
+    assert "note" not in told["policy"], "words of people stay in the API"
+
     again = await call(world, "POST", "/policies/1/activate", **{"If-Match": "*"})
     assert again.json()["status"] == "active"
     ranker = world.service.running.state["ranker"]
     await eventually(lambda: ranker.policy.version == 1)
+
+
+async def activations(world: World) -> list[Json]:
+    """Data of what was told of policies put in force, once nothing waits to be sent."""
+    await world.told()
+    records = await world.service.records("matching.policies")
+    return [json.loads(record.data) for record in records if record.type == "org.bandung.PolicyActivated.v1"]
 
 
 def draft_etag(answer: httpx.Response) -> str:

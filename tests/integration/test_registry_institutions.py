@@ -135,7 +135,7 @@ async def test_four_eyes_verify_and_the_events_tell_it(world: World) -> None:
     member = await world.institution()
     made = await world.made(f"{member.path}/verifications", world.operator, due_diligence())
     path = f"/verifications/{made['id']}"
-    assert made["actions"] == []
+    assert made["actions"] == ["reject"]
     assert (await world.read(path, world.verifier))["actions"] == ["approve", "reject"]
     assert code(await world.post(f"{path}/approve", world.operator, if_match="*")) == (403, "four_eyes_required")
     second = await world.post(f"{member.path}/verifications", world.verifier, due_diligence())
@@ -151,6 +151,14 @@ async def test_four_eyes_verify_and_the_events_tell_it(world: World) -> None:
     assert events[1]["institution"]["status"] == "verified"
     [review] = await world.told(topics.REVIEWS, member.id, "VerificationSubmitted")
     assert review["verification"]["answers"] == dict.fromkeys(due_diligence()["answers"], True)
+
+
+async def test_who_submitted_may_take_it_back_by_rejecting_it(world: World) -> None:
+    member = await world.institution()
+    made = await world.made(f"{member.path}/verifications", world.operator, due_diligence())
+    body = {"reason_code": "other", "text": "Wrong answers."}
+    rejected = await world.done(f"/verifications/{made['id']}/reject", world.operator, body, if_match="*")
+    assert (rejected["status"], rejected["actions"]) == ("rejected", [])
 
 
 async def test_two_submissions_at_once_leave_one_open(world: World) -> None:

@@ -165,6 +165,9 @@ def _members(event: type[Event]) -> dict[str, Any]:
         "verification": lambda: {
             "id": uuid4(), "version": 1, "status": "submitted", "institution_id": LIDI, "answers": {},
         },
+        "policy": lambda: {
+            "id": 2, "version": 2, "status": "active", "document": {"version": 2, "k": 10}, "activated_at": NOW,
+        },
         "round": lambda: {
             "id": uuid4(), "version": 4, "status": "completed", "policy_version": 1, "as_of": TODAY, "needs": 3,
             "pairs": 2, "outcomes": {"matched": 1, "kept": 1, "not_eligible": 0}, "updated_at": NOW,

@@ -105,6 +105,11 @@ def test_totals_of_two_countries_add_up_and_currencies_stay_apart() -> None:
     assert list(both.in_kind) == ["expert_day"]
 
 
+def test_the_currency_of_a_value_in_kind_has_its_row_of_cash_without_counting_as_cash() -> None:
+    found = ledger.totals([(Promise(currency="USD"), [])])
+    assert found.cash == {"USD": ledger.Figures()}
+
+
 amounts = st.decimals("0.01", "1000", places=2)
 
 

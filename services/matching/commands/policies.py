@@ -10,8 +10,10 @@ from services.matching.domain.policies import LIFECYCLE
 from services.matching.engine.policy import Policy
 from services.matching.engine.simulation import Change, Equity
 from services.matching.facts import need_facts
+from services.matching.states import policy_state
 from services.matching.store import needs, policies, queue
 from services.matching.tables import PolicyRow
+from shared.events.matching import PolicyActivated
 from shared.lifecycle import Invalid
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ async def activate(tx: Tx, caller: Caller, version: int, if_match: Precondition)
     await tx.session.flush()
     _move(row, policies.ACTIVE)
     row.activated_at = tx.now
-    await tx.audit("activate", f"policies/{version}")
+    tx.publish(PolicyActivated(policy=policy_state(row), by=tx.by))
     await queue.policy_changed(tx)
     return row
 

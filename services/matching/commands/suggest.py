@@ -128,7 +128,8 @@ async def _with_institutions(tx: Tx, ranked: Sequence[tuple[Scored, Sequence[str
 
 def _need(body: SuggestionsIn, owner_id: UUID, owner: InstitutionRow | None) -> NeedFacts:
     """The need that registry would make of this body, defaults filled in the same way."""
-    languages = owner.languages if owner and body.languages is None else body.languages or []
+    known = owner.languages if owner else []
+    language = body.language or next(iter(known), "en")
     return NeedFacts(
         id=str(new_id()),
         version=1,
@@ -141,7 +142,7 @@ def _need(body: SuggestionsIn, owner_id: UUID, owner: InstitutionRow | None) -> 
         isic=tuple(body.isic),
         hs=tuple(body.hs),
         sdg_targets=tuple(body.sdg_targets),
-        languages=tuple(languages),
+        languages=tuple(body.languages or known or [language]),
         urgency=str(body.urgency),
         budget_gap=body.funding_gap is not None,
         domestic_welcome=body.domestic_welcome,

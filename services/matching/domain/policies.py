@@ -6,5 +6,5 @@ from shared.lifecycle import Lifecycle, Step
 
 LIFECYCLE = Lifecycle[None](
     "policy",
-    (Step("activate", frozenset({"draft", "retired"}), "active", frozenset({"operator"}), ""),),
+    (Step("activate", frozenset({"draft", "retired"}), "active", frozenset({"operator"}), "PolicyActivated"),),
 )

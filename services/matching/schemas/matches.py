@@ -14,7 +14,7 @@ from services.matching.states import beneficiary_of, facilitators_of, provider_o
 from shared.api import Body, Resource
 from shared.events.matching import Answers, FacilitatorRef
 from shared.events.states import PartyRef
-from shared.reference.types import OptionalText, ShortText, UtcDateTime
+from shared.reference.types import OptionalText, ShortText, Text, UtcDateTime
 from shared.reference.vocabulary import DirectMatchCode, MatchDeclineReason
 from shared.web.paging import Page
 
@@ -45,7 +45,7 @@ class InvitationIn(Body):
     """Who is invited to the facilitating role, with a few words."""
 
     institution_id: UUID
-    message: ShortText | None = None
+    message: Text | None = None
 
 
 class DirectIn(Body):
@@ -143,10 +143,15 @@ class NeedSeen(BaseModel):
     version_seen: int | None
 
 
-class NeedMatchPage(MatchPage):
+class NeedMatchPage(MatchPage, Resource):
     """A page of one need's matches; tells "no partner" from "not yet looked"."""
 
     need: NeedSeen
+
+    @property
+    def thread(self) -> UUID:
+        """The need's own."""
+        return self.need.id
 
 
 def show(match: Match, caller: Caller) -> MatchOut:

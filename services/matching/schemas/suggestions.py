@@ -20,6 +20,7 @@ from shared.reference.types import (
     IsicCode,
     LanguageCode,
     Money,
+    MoneyOrZero,
     SdgCode,
     SomeCodes,
     Text,
@@ -53,7 +54,7 @@ class SuggestionsIn(Body):
     languages: Codes[LanguageCode] | None = None
     urgency: Urgency
     budget: Money | None = None
-    funding_gap: Money | None = None
+    funding_gap: MoneyOrZero | None = None
     deadline: Day
     domestic_welcome: Annotated[bool, Field(strict=True)] = False
     partners_wanted: Annotated[int, Field(strict=True, ge=1, le=20)] = 1

@@ -141,20 +141,22 @@ async def record_successes(tx: Tx, done: Sequence[tuple[Row[Any], Outcome]], lea
     await deliveries.record_successes(tx.session, lease_id, rows)
 
 
-async def record_failure(tx: Tx, claim: Row[Any], lease_id: UUID, outcome: Outcome, source: Source) -> None:
-    """Another try later, or the end; 410 switches the webhook off."""
+async def record_failure(tx: Tx, claim: Row[Any], lease_id: UUID, outcome: Outcome, source: Source) -> timedelta | None:
+    """Another try later, or the end; 410 switches the webhook off. Returns how long until it is tried again."""
     attempt = claim.attempt + 1
     values = _attempted(outcome, attempt, tx.clock.real())
     hook = await webhooks.lock(tx, claim.webhook_id)  # before the delivery: the lock order
     wait = retries.wait_after(attempt, random.random(), _asked_wait(outcome, tx.clock.real()))  # noqa: S311 (jitter)
     gone = outcome.http_status == retries.GONE
-    values |= _next(None if gone or hook.status != ENABLED else wait, tx.clock.real())
+    again = None if gone or hook.status != ENABLED else wait
+    values |= _next(again, tx.clock.real())
     if not await deliveries.record(tx.session, claim.id, lease_id, values):
-        return
+        return None
     if gone and hook.status == ENABLED:
         await switch_off(tx, hook, rules.GONE, source)
     elif wait is None and hook.exhausted_since is None:
         hook.exhausted_since = tx.clock.real()
+    return again
 
 
 def _attempted(outcome: Outcome, attempt: int, now: datetime) -> dict[str, Any]:

@@ -205,6 +205,8 @@ def totals(ledger: Iterable[tuple[Contribution, Sequence[Delivery]]]) -> Totals:
             _add(cash[contribution.currency or ""], contribution, deliveries)
         else:
             _add(in_kind[contribution.unit or ""], contribution, deliveries)
+            if contribution.currency:
+                cash[contribution.currency]  # it occurs, so it has its row
     return Totals(dict(sorted(cash.items())), dict(sorted(in_kind.items())))
 
 

@@ -41,6 +41,8 @@ async def submit(tx: Tx, institution_id: UUID, body: VerificationIn) -> tuple[Ve
 async def approve(tx: Tx, verification_id: UUID, if_match: Precondition) -> tuple[VerificationRow, InstitutionRow]:
     """The institution is verified for five years from today."""
     row, institution = await _locked(tx, verification_id)
+    verifications.LIFECYCLE.permit("approve", caller_of(tx).hats(), can_sign=caller_of(tx).can_sign)
+    verifications.check_four_eyes(row.submitted_by, caller_of(tx).sub)  # a 403 too, so it comes before the version
     _admit(tx, "approve", row, institution, if_match)
     _decide(tx, row, "approved")
     institution.status = "verified"
@@ -53,7 +55,7 @@ async def approve(tx: Tx, verification_id: UUID, if_match: Precondition) -> tupl
 async def reject(
     tx: Tx, verification_id: UUID, body: RejectIn, if_match: Precondition
 ) -> tuple[VerificationRow, InstitutionRow]:
-    """The institution stays as it is."""
+    """The institution stays as it is. Whoever submitted it may take it back so."""
     row, institution = await _locked(tx, verification_id)
     _admit(tx, "reject", row, institution, if_match)
     check_reason(body.reason_code, body.text)
@@ -72,8 +74,6 @@ async def _locked(tx: Tx, verification_id: UUID) -> tuple[VerificationRow, Insti
 
 def _admit(tx: Tx, action: str, row: VerificationRow, institution: InstitutionRow, if_match: Precondition) -> None:
     caller = caller_of(tx)
-    verifications.LIFECYCLE.permit(action, caller.hats(), can_sign=caller.can_sign)
-    verifications.check_four_eyes(row.submitted_by, caller.sub)  # a 403 too, so it comes before the version
     facts = verifications.facts_of(row.answers, institution.status)
     admit(verifications.LIFECYCLE, action, row, facts, caller.hats(), caller, if_match)
 

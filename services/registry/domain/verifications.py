@@ -43,9 +43,9 @@ def facts_of(answers: Mapping[str, Mapping[str, Any]], institution_status: str) 
 
 
 def check_four_eyes(submitted_by: str, decider: str) -> None:
-    """Whoever submitted it does not decide it."""
+    """Whoever submitted it does not approve it."""
     if submitted_by == decider:
-        raise Refused("four_eyes_required", "You submitted this verification; somebody else must decide it.")
+        raise Refused("four_eyes_required", "You submitted this verification; somebody else must approve it.")
 
 
 def check_none_open(*, has_open: bool) -> None:

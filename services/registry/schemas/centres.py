@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from shared.api import Body, Resource
-from shared.reference.types import PartialDate, ShortText, Text, UtcDateTime
+from shared.reference.types import PartialDate, Text, UtcDateTime
 from shared.reference.vocabulary import CentreStatus
 
 
@@ -48,5 +48,5 @@ class CentreStatusIn(Body):
 
     status: CentreStatus
     since: PartialDate
-    source: ShortText
+    source: Text
     note: Text | None = None

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from shared.api import Body, Resource
 from shared.reference.countries import Group
-from shared.reference.types import Day, ShortText
+from shared.reference.types import Day, Text
 
 
 class Status(BaseModel):
@@ -56,4 +56,4 @@ class ConfirmIn(Body):
 
     group: Group
     leaves_on: Day | None
-    source: ShortText
+    source: Text
