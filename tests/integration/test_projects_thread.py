@@ -103,7 +103,7 @@ async def test_the_whole_story_from_agreement_to_replication(service: RunningSer
     confirmed = await pair.beneficiary.done(f"{path}/confirm", {})
     assert confirmed["status"] == "confirmed"
     assert (await pair.beneficiary.get(f"{pair.path}/totals")).json() == {
-        "cash": [],
+        "cash": [{"currency": "USD"} | dict.fromkeys(("pledged", "committed", "delivered", "confirmed"), "0.00")],
         "in_kind": [
             {"unit": "expert_day", "pledged": "120", "committed": "120", "delivered": "120", "confirmed": "120"}
         ],

@@ -143,15 +143,10 @@ class NeedSeen(BaseModel):
     version_seen: int | None
 
 
-class NeedMatchPage(MatchPage, Resource):
+class NeedMatchPage(MatchPage):
     """A page of one need's matches; tells "no partner" from "not yet looked"."""
 
     need: NeedSeen
-
-    @property
-    def thread(self) -> UUID:
-        """The need's own."""
-        return self.need.id
 
 
 def show(match: Match, caller: Caller) -> MatchOut:
