@@ -8,15 +8,16 @@ cursor, and marked by the list of acknowledged ids, never by a range (a range lo
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, NotLeaderForPartitionError
+from aiokafka.errors import KafkaError
 
 from shared.data.database import direct_connection, is_passing
-from shared.messaging.kafka import close_hard, partition_of, stop_bounded
+from shared.messaging.kafka import partition_of
 from shared.messaging.published import PublishedLogs
+from shared.messaging.sender import MOST_BYTES, SLICE_SECONDS, Sender
 from shared.ops.failpoints import reach
 from shared.ops.faults import Fault
 from shared.ops.waiting import wait_any
@@ -33,16 +34,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SLICE_ROWS = 500
-BATCH_BYTES = 131_072
-SLICE_SECONDS = 8.0
 LOOK_BACK_SLICES = 16
 IDLE_SECONDS = (0.025, 5.0)  # woken by whoever writes; the long wait is for who ended before it could wake us
 TROUBLE_SECONDS = 1.0
+AGAIN_SECONDS = (0.1, 0.9)
+"""After a failure: never the same time, or faults that come in a rhythm could meet every attempt."""
 LOOK_SECONDS = 10.0
-MOST_BYTES = BATCH_BYTES * 4 - 4096
 FOLLOW_SECONDS = 1.0
 KNOCK_SECONDS = 0.025  # between two knocks, however much is written here
-LEADERLESS_SECONDS = 3.0
 LEADER_LOCK = 7_236_912  # of relay and scheduler; each service has a database of its own
 
 _UNSENT = """
@@ -54,11 +53,6 @@ _KNOCK = f"notify {_CHANNEL}"
 _MARK = "update outbox set published_at = now() where id = any($1::bigint[])"
 
 Row = Any  # asyncpg.Record
-
-
-def _append(batch: Any, event: CloudEvent) -> bool:  # noqa: ANN401 (aiokafka's BatchBuilder)
-    key = event.partitionkey.encode()
-    return batch.append(key=key, value=event.data, timestamp=None, headers=event.headers()) is not None
 
 
 class Relay:
@@ -76,16 +70,15 @@ class Relay:
         metrics: Metrics,
         publishes: Collection[str],
     ) -> None:
-        self._url, self._bootstrap, self._source = database_url, bootstrap, source
-        self._prefix, self._partitions, self._ensure_topics = prefix, partitions, ensure_topics
+        self._url, self._source = database_url, source
+        self._prefix, self._partitions = prefix, partitions
         self._metrics = metrics
         self._logs = PublishedLogs(publishes, prefix)
         self._blocked: dict[tuple[str, str], str] = {}
-        self._producer: AIOKafkaProducer | None = None
-        self._leaderless_since: float | None = None
         self._woken = asyncio.Event()
         self.leading = asyncio.Event()
-        self.kafka_fault = Fault("relay-kafka")
+        self.sender = Sender(bootstrap, ensure_topics)
+        self.kafka_fault = self.sender.fault
         self.database_fault = Fault("relay")
         self.row_fault = Fault("outbox-row")
 
@@ -104,7 +97,7 @@ class Relay:
                     log.exception("relay_failed")
                 self.database_fault.report(f"{type(error).__name__}: {error}"[:200])
                 await wait_any(1.0, stop)  # a wake meanwhile is kept for whoever leads then
-        await self._drop_producer()
+        await self.sender.drop()
 
     async def _lead(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         while not await connection.fetchval("select pg_try_advisory_lock($1)", LEADER_LOCK):
@@ -150,14 +143,14 @@ class Relay:
         self._blocked.clear()
         rows = await connection.fetch(_UNSENT, 0, SLICE_ROWS)
         if rows and not await self._same_logs(connection):
-            await self._pause(0.5, stop)
+            await self._take_breath(stop)
             return 0
         for _ in range(LOOK_BACK_SLICES):
             if not rows or stop.is_set():
                 break
             reach("relay.read")
             parts = self._split(rows)
-            sending = asyncio.create_task(self._send(parts))
+            sending = asyncio.create_task(self.sender.send(parts))
             try:
                 # a lower id that commits later belongs to another key and is met when we look back to zero
                 ahead = await connection.fetch(_UNSENT, rows[-1]["id"], SLICE_ROWS) if len(rows) == SLICE_ROWS else []
@@ -165,7 +158,7 @@ class Relay:
                 acknowledged = await sending
             done += await self._mark(connection, acknowledged)
             if len(acknowledged) < sum(map(len, parts.values())):
-                await self._pause(0.5, stop)
+                await self._take_breath(stop)
                 break
             rows = ahead
         self._say_blocked()
@@ -185,46 +178,17 @@ class Relay:
         """Whether Kafka answers and is the one that was published to before."""
         try:
             async with asyncio.timeout(SLICE_SECONDS):
-                producer = await self._connected()
+                producer = await self.sender.producer()
             changed = await self._logs.are_new(connection, producer.client)
         except (KafkaError, TimeoutError, OSError) as error:
-            await self._failed(error)
+            await self.sender.failed(error)
             return False
-        self.kafka_fault.clear()
+        self.sender.answered()
         return not changed
 
-    async def _send(self, parts: dict[tuple[str, int], list[tuple[Row, CloudEvent]]]) -> list[int]:
-        """Ids of the rows that Kafka acknowledged; after any error the producer is replaced."""
-        acknowledged: list[int] = []
-        try:
-            async with asyncio.timeout(SLICE_SECONDS):
-                producer = await self._connected()
-                outcome = await asyncio.gather(
-                    *(self._send_partition(producer, tp, part, acknowledged) for tp, part in parts.items()),
-                    return_exceptions=True,
-                )
-            failures = [result for result in outcome if isinstance(result, BaseException)]
-        except (KafkaError, TimeoutError, OSError) as error:
-            failures = [error]
-        if failures:
-            await self._failed(failures[0])
-        else:
-            self._leaderless_since = None
-            self.kafka_fault.clear()
-        return sorted(acknowledged)
-
-    async def _failed(self, error: BaseException) -> None:
-        now = asyncio.get_running_loop().time()
-        leaderless = isinstance(error, NotLeaderForPartitionError)
-        self._leaderless_since = (self._leaderless_since or now) if leaderless else None
-        # a topic that was just made, or moves to another broker, has no leader for a moment: said when it lasts
-        if self._leaderless_since is None or now - self._leaderless_since > LEADERLESS_SECONDS:
-            self.kafka_fault.report(f"{type(error).__name__}: {error}"[:200])
-        await self._drop_producer()
-
-    def _split(self, rows: Sequence[Row]) -> dict[tuple[str, int], list[tuple[Row, CloudEvent]]]:
+    def _split(self, rows: Sequence[Row]) -> dict[tuple[str, int], list[tuple[int, CloudEvent]]]:
         """What can be sent, by partition. A row that can never be holds up its own key alone."""
-        parts: dict[tuple[str, int], list[tuple[Row, CloudEvent]]] = {}
+        parts: dict[tuple[str, int], list[tuple[int, CloudEvent]]] = {}
         for row in rows:
             key = (row["topic"], row["key"])
             if key in self._blocked:
@@ -237,7 +201,7 @@ class Relay:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 self._blocked[key] = f"row {row['id']} ({row['type']}) cannot be sent: {type(error).__name__} {error}"
                 continue
-            parts.setdefault((self._prefix + row["topic"], partition), []).append((row, event))
+            parts.setdefault((self._prefix + row["topic"], partition), []).append((row["id"], event))
         return parts
 
     @staticmethod
@@ -252,54 +216,8 @@ class Relay:
         else:
             self.row_fault.clear()
 
-    async def _send_partition(
-        self,
-        producer: AIOKafkaProducer,
-        tp: tuple[str, int],
-        part: Sequence[tuple[Row, CloudEvent]],
-        acknowledged: list[int],
-    ) -> None:
-        """Batches in id order; the first failure ends it, so later rows of the same key wait."""
-        batch = producer.create_batch()
-        ids: list[int] = []
-        for row, event in part:
-            if not _append(batch, event):
-                await (await producer.send_batch(batch, tp[0], partition=tp[1]))
-                acknowledged += ids
-                batch, ids = producer.create_batch(), []
-                if not _append(batch, event):
-                    msg = f"outbox row {row['id']} is larger than a batch"
-                    raise ValueError(msg)
-            ids.append(row["id"])
-        await (await producer.send_batch(batch, tp[0], partition=tp[1]))
-        acknowledged += ids
-
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            await self._ensure_topics()
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
-                acks="all",
-                # an idempotent one that outlives a wiped broker is acknowledged without a write
-                enable_idempotence=False,
-                linger_ms=0,
-                max_batch_size=BATCH_BYTES * 4,
-                request_timeout_ms=30_000,
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await close_hard(producer)
-                raise
-            # no second attempt of its own (private name: the version is pinned): it would not notice a new log
-            producer._message_accumulator._batch_ttl = 0  # noqa: SLF001
-            self._producer = producer
-        return self._producer
-
-    async def _drop_producer(self) -> None:
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
-            await stop_bounded(producer)
+    async def _take_breath(self, stop: asyncio.Event) -> None:
+        await self._pause(random.uniform(*AGAIN_SECONDS), stop)  # noqa: S311 (jitter)
 
     async def _pause(self, seconds: float, stop: asyncio.Event) -> bool:
         """Waits for a wake, for `stop`, or for the time to pass; whether it was a wake, which ends one pause only."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aiokafka.client import ConnectionGroup
+
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -20,9 +22,13 @@ class MustRebuild(Exception):  # noqa: N818
 
 @dataclass
 class _Silence:
-    """How long a partition has had no answer since the one with this stamp; None: since it was assigned."""
+    """How long a partition has had no answer since the one of `stamp`: when that came, and on which connection.
 
-    stamp: int | None
+    A request whose connection broke is asked again on another; an answer that has time to wait for records may never
+    come where connections do not last as long, and nothing is wrong with the client.
+    """
+
+    stamp: tuple[int | None, object]
     seconds: float = 0.0
 
 
@@ -73,10 +79,16 @@ class Watchdog:
             raise MustRebuild(f"Kafka has not answered for {len(silent)} partitions in {ANSWER_SECONDS:g} s")
 
     def _silence(self, consumer: AIOKafkaConsumer, tp: TopicPartition, step: float) -> _Silence:
-        stamp, known = consumer.last_poll_timestamp(tp), self._silences.get(tp)
+        stamp, known = (consumer.last_poll_timestamp(tp), _connection(consumer, tp)), self._silences.get(tp)
         if known is None or known.stamp != stamp:
             return _Silence(stamp)
         return _Silence(stamp, known.seconds + step)
+
+
+def _connection(consumer: AIOKafkaConsumer, tp: TopicPartition) -> object:
+    """The one on which its records are asked for (private names: the version is pinned)."""
+    leader = consumer._client.cluster.leader_for_partition(tp)  # noqa: SLF001
+    return consumer._client._conns.get((leader, ConnectionGroup.DEFAULT))  # noqa: SLF001
 
 
 def _has_leader(consumer: AIOKafkaConsumer, tp: TopicPartition) -> bool:

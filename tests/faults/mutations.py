@@ -6,6 +6,7 @@ which test must notice. Nothing of it is reachable from the product.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from dataclasses import dataclass
@@ -41,11 +42,13 @@ class Mutation:
 
 
 def mark_before_acknowledgement() -> None:
-    real = relay.Relay._send
+    real = relay.Relay._split
 
-    async def send(self: Any, parts: Any) -> Any:
-        await self._test_connection.execute(relay._MARK, [row["id"] for part in parts.values() for row, _ in part])
-        return await real(self, parts)
+    def split(self: Any, rows: Any) -> Any:
+        parts = real(self, rows)
+        ids = [row_id for part in parts.values() for row_id, _ in part]
+        self._test_marking = asyncio.ensure_future(self._test_connection.execute(relay._MARK, ids))
+        return parts
 
     lead = relay.Relay._lead
 
@@ -54,7 +57,7 @@ def mark_before_acknowledgement() -> None:
             self._test_connection = own
             await lead(self, connection, stop)
 
-    relay.Relay._send, relay.Relay._lead = send, remember  # type: ignore[method-assign]
+    relay.Relay._split, relay.Relay._lead = split, remember  # type: ignore[method-assign]
 
 
 def mark_a_range() -> None:

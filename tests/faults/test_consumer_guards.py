@@ -21,6 +21,8 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import asyncpg
+
     from shared.messaging.envelope import CloudEvent
     from tests.support.parts import Parts
 
@@ -89,14 +91,21 @@ async def test_one_bad_record_is_buried_and_its_neighbours_are_not(parts: Parts)
     async with running_probe(parts) as probe:
         thing = await make(probe, "good 0")
         async with direct_connection(probe.running.database.url, "test") as hand, hand.transaction():
-            await hand.execute("lock table heard in access exclusive mode")  # so that they come as one slice
+            await hand.execute("lock table heard in access exclusive mode")
             for title in ("good 1", "poison", "good 2", "good 3"):
                 await rename(probe, thing, title)
             await eventually(lambda: no_rows(probe, UNSENT))
+            await eventually(lambda: sent_back(hand))  # and what was read is read again, so that they come as one slice
         await eventually(lambda: buried(probe, 1))
         await eventually(lambda: has_effects(probe, 4))
         told = await probe.rows("select sequence from heard order by ctid")
         assert [row.sequence[-1] for row in told] == ["1", "2", "4", "5"]
+
+
+async def sent_back(hand: asyncpg.Connection) -> bool:
+    """Whether a delivery that waited for a lock was told to come again."""
+    waiting = "from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    return bool(await hand.fetchval(f"select count(pg_cancel_backend(pid)) {waiting}"))
 
 
 async def has_effects(probe: Probe, number: int) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.messaging.watchdog import ANSWER_SECONDS
 from tests.faults.checker import Sight
 from tests.faults.striking import lasting
 from tests.faults.tools.network import done, healed_at_the_end, resets
@@ -76,3 +77,23 @@ async def test_connections_that_are_reset_again_and_again(ground: Ground, record
         ended = time.monotonic()
         happened = done(proxies, "reset")
     await ground.judge("connections reset every 0.7 s", happened, record_property, ended=ended)
+
+
+async def test_connections_that_never_last_long_enough_for_a_client_to_start(
+    ground: Ground, record_property: Recorder
+) -> None:
+    """What a client needs to start takes longer than they last, so it goes on with the one that it has."""
+    proxies = list(ground.system.proxies.values())
+    with healed_at_the_end(proxies):
+        for proxy in proxies:
+            proxy.latency_seconds = 0.06
+        begun = time.monotonic()
+        async with resets(proxies, 0.7):
+            await lasting(begun, ANSWER_SECONDS + 10)  # idle requests are never answered
+            async with ground.load() as load:
+                await load.under_way(80, 120)
+                for proxy in proxies:
+                    proxy.latency_seconds = 0.0
+        ended = time.monotonic()
+        happened = done(proxies, "reset")
+    await ground.judge("the same, and 120 ms to the broker and back", happened, record_property, ended=ended)

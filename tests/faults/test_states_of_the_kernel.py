@@ -77,7 +77,7 @@ class Kernel:
 
     async def close(self) -> None:
         await stop_bounded(self.reader)
-        await self.running.relay._drop_producer()
+        await self.running.relay.sender.drop()
         await self.running.close()
 
     # steps of a command
@@ -97,7 +97,7 @@ class Kernel:
             return list(await connection.fetch(relay._UNSENT, 0, most))
 
     async def send(self, rows: list[Any]) -> list[int]:
-        return await self.running.relay._send(self.running.relay._split(rows))
+        return await self.running.relay.sender.send(self.running.relay._split(rows))
 
     async def mark(self, acknowledged: list[int]) -> None:
         async with direct_connection(self.url, "test") as connection:
