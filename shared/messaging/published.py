@@ -38,8 +38,9 @@ class PublishedLogs:
 
     topics: Collection[str]
     prefix: str
+    asked_at: float = float("-inf")
+    """When Kafka last said which they are."""
     _known: dict[str, str] = field(default_factory=dict)
-    _asked_at: float = float("-inf")
     _of: Any = None
 
     async def are_new(self, connection: asyncpg.Connection, client: Any) -> bool:  # noqa: ANN401 (aiokafka's client)
@@ -48,17 +49,21 @@ class PublishedLogs:
         Raises KafkaError or TimeoutError when Kafka does not say.
         """
         now = asyncio.get_running_loop().time()
-        if not self.topics or (self._of is client and now - self._asked_at < FRESH_SECONDS):
+        if not self.topics or (self._of is client and now - self.asked_at < FRESH_SECONDS):
             return False
         async with asyncio.timeout(ASK_SECONDS):
             logs = await find_logs(client, [self.prefix + topic for topic in self.topics])
         found = {topic.removeprefix(self.prefix): each.id for topic, each in logs.items()}
-        self._asked_at, self._of = now, client
+        self.asked_at, self._of = now, client
         if found == self._known:
             return False
         again = await self._compare(connection, found)
         self._known = found
         return again > 0
+
+    def forget(self) -> None:
+        """What was said until now may be of another broker: Kafka is asked before anything is sent again."""
+        self.asked_at = float("-inf")
 
     async def _compare(self, connection: asyncpg.Connection, found: dict[str, str]) -> int:
         # what this process saw counts where the table says nothing: a migration down and up again empties it

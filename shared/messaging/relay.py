@@ -158,6 +158,7 @@ class Relay:
                 acknowledged = await sending
             done += await self._mark(connection, acknowledged)
             if len(acknowledged) < sum(map(len, parts.values())):
+                self._logs.forget()
                 await self._take_breath(stop)
                 break
             rows = ahead
@@ -179,11 +180,14 @@ class Relay:
         try:
             async with asyncio.timeout(SLICE_SECONDS):
                 producer = await self.sender.producer()
+            asked_at = self._logs.asked_at
             changed = await self._logs.are_new(connection, producer.client)
         except (KafkaError, TimeoutError, OSError) as error:
             await self.sender.failed(error)
+            self._logs.forget()
             return False
-        self.sender.answered()
+        if self._logs.asked_at > asked_at:
+            self.sender.answered()
         return not changed
 
     def _split(self, rows: Sequence[Row]) -> dict[tuple[str, int], list[tuple[int, CloudEvent]]]:

@@ -24,6 +24,7 @@ MOST_BYTES = BATCH_BYTES * 4 - 4096
 SLICE_SECONDS = 8.0
 LEADERLESS_SECONDS = 3.0
 CONNECTING_SECONDS = 10.0
+"""What a client may take to connect again; after that it may be looking for brokers that are no more."""
 
 
 class Sender:
@@ -50,7 +51,7 @@ class Sender:
         except (KafkaError, TimeoutError, OSError) as error:
             failures = [error]
         if failures:
-            await self.failed(failures[0])
+            await self.failed(next((error for error in failures if not _connects_again(error)), failures[0]))
         else:
             self._leaderless_since = None
             self.answered()
@@ -77,6 +78,7 @@ class Sender:
             # no second attempt of its own (private name: the version is pinned): it would not notice a new log
             producer._message_accumulator._batch_ttl = 0  # noqa: SLF001
             self._producer = producer
+            self.answered()
         return self._producer
 
     def answered(self) -> None:
@@ -104,10 +106,7 @@ class Sender:
 
 
 def _connects_again(error: BaseException) -> bool:
-    """Whether a client is as good as new after it: with lost connections all the time, a new one would never start.
-
-    Unless that lasts: it may be looking for brokers that are no more.
-    """
+    """Whether a client is as good as new after it: with lost connections all the time, a new one would never start."""
     return isinstance(error, KafkaConnectionError | NodeNotReadyError)
 
 

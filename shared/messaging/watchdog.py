@@ -22,10 +22,10 @@ class MustRebuild(Exception):  # noqa: N818
 
 @dataclass
 class _Silence:
-    """How long a partition has had no answer since the one of `stamp`: when that came, and on which connection.
+    """How long a partition has had no answer. `stamp`: when the last one came, and where the next is waited for.
 
-    A request whose connection broke is asked again on another; an answer that has time to wait for records may never
-    come where connections do not last as long, and nothing is wrong with the client.
+    When either changes it begins anew: a request whose connection broke is asked again on another, and one that may
+    wait for records is never answered where connections do not last as long; nothing is wrong with the client.
     """
 
     stamp: tuple[int | None, object]

@@ -6,7 +6,6 @@ which test must notice. Nothing of it is reachable from the product.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from sqlalchemy import text
 
 from shared import operations
 from shared.data.idempotency import Replays
-from shared.messaging import consumer, delivery, inbox, outbox, published, relay
+from shared.messaging import consumer, delivery, inbox, outbox, published, relay, sender
 from shared.messaging.logs import Log
 from shared.web import versions
 from tests.support import parts as support
@@ -42,22 +41,18 @@ class Mutation:
 
 
 def mark_before_acknowledgement() -> None:
-    real = relay.Relay._split
+    real, lead = sender.Sender.send, relay.Relay._lead
 
-    def split(self: Any, rows: Any) -> Any:
-        parts = real(self, rows)
-        ids = [row_id for part in parts.values() for row_id, _ in part]
-        self._test_marking = asyncio.ensure_future(self._test_connection.execute(relay._MARK, ids))
-        return parts
-
-    lead = relay.Relay._lead
+    async def send(self: Any, parts: Any) -> Any:
+        await self._test_connection.execute(relay._MARK, [row_id for part in parts.values() for row_id, _ in part])
+        return await real(self, parts)
 
     async def remember(self: Any, connection: Any, stop: Any) -> None:
         async with relay.direct_connection(self._url, "test") as own:
-            self._test_connection = own
+            self.sender._test_connection = own
             await lead(self, connection, stop)
 
-    relay.Relay._split, relay.Relay._lead = split, remember  # type: ignore[method-assign]
+    sender.Sender.send, relay.Relay._lead = send, remember  # type: ignore[method-assign]
 
 
 def mark_a_range() -> None:

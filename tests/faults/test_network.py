@@ -96,4 +96,4 @@ async def test_connections_that_never_last_long_enough_for_a_client_to_start(
                     proxy.latency_seconds = 0.0
         ended = time.monotonic()
         happened = done(proxies, "reset")
-    await ground.judge("the same, and 120 ms to the broker and back", happened, record_property, ended=ended)
+    await ground.judge("reset every 0.7 s, 120 ms there and back", happened, record_property, ended=ended)

@@ -12,9 +12,10 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import NewPartitions
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from shared.data.database import direct_connection
-from shared.messaging import relay
+from shared.messaging import relay, sender
 from shared.messaging.envelope import SYSTEM_BY
 from shared.messaging.kafka import admin, ensure_topics, partition_of, stop_bounded
 from shared.ops import failpoints
@@ -56,6 +57,34 @@ async def test_a_row_without_an_acknowledgement_stays_unsent(parts: Parts) -> No
         proxy.swallow = 0
         await eventually(lambda: heard(probe, 4))
         assert await eventually(lambda: no_rows(probe, UNSENT))
+
+
+async def nothing() -> None:
+    """No topic is missing."""
+
+
+async def test_a_client_is_kept_over_a_lost_connection_and_each_has_its_own_time(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "CONNECTING_SECONDS", 0.001)  # no client starts as quickly
+    lost = KafkaConnectionError("lost")
+    own = sender.Sender(parts.bootstrap, nothing)
+    await own.failed(lost)
+    first = await own.producer()
+    assert own.fault.since is None
+    await own.failed(lost)
+    assert await own.producer() is first
+    assert own.fault.since is not None
+
+    async def replaced() -> bool:
+        await own.failed(lost)
+        return await own.producer() is not first
+
+    await eventually(replaced)
+    second = await own.producer()
+    await own.failed(KafkaTimeoutError("not answered"))
+    assert await own.producer() is not second
+    await own.drop()
 
 
 async def test_a_row_that_can_never_be_sent_holds_up_its_own_key_alone_and_is_named(parts: Parts) -> None:
