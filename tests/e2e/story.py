@@ -200,8 +200,8 @@ class Story:
         await becomes(self.lidi, f"/needs/{self.need['id']}", "fulfilled")
         await eventually(self._capability_is_free)
         records = await eventually(self._kafka_tells_the_story)
-        inboxes = await eventually(self._inboxes_tell_the_other_side)
         thread = await self._thread_is_whole({record.id for record in records})
+        inboxes = await eventually(self._inboxes_tell_the_other_side)  # each entry comes with its event in the thread
         await eventually(self._everything_is_ready)
         await self._one_of_each()
         return {"records": sorted((r.topic, r.key, r.sequence, r.id) for r in records), "inboxes": inboxes} | thread
