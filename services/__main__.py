@@ -98,6 +98,9 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole system on this machine with embedded PostgreSQL and Kafka; Ctrl-C ends it."""
+    from shared.ops import garbage
+
+    garbage.pause()  # before the imports; `up` resumes it
     from services.up import UpSettings
     from services.up import up as run_up
     from shared.local.errors import LocalPartError

@@ -118,7 +118,6 @@ async def up(settings: UpSettings, *, with_demo: bool, say: Callable[[str], None
 async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
     """From the lock on the home to the last child stopped."""
     settings = system.settings
-    garbage.pause()
     imports = asyncio.create_task(asyncio.to_thread(import_services))  # while PostgreSQL and Kafka start
     parts = LocalParts(
         settings.home,
@@ -152,9 +151,10 @@ async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
 
 
 def import_services() -> None:
-    """A second of imports."""
+    """A second of imports, and the lexicon, which matching cannot start without."""
     for package in SERVICES.values():
         importlib.import_module(f"{package}.app")
+    importlib.import_module(f"{SERVICES['matching']}.engine.lexicon").default_lexicon()
 
 
 async def stop_all(system: Up, watchers: list[asyncio.Task[None]]) -> None:

@@ -296,11 +296,11 @@ def main(build: Callable[[Any], Service], settings_class: type[ServiceSettings],
     @app.command("make-revision", hidden=True)
     def make_revision(message: str) -> None:
         """Write the difference between database and table classes as a new revision (for developers)."""
-        from shared.data import migrate as migrations
+        from shared.data import revising
 
         service = loaded(build, settings_class)
         url = database_url(service)
-        for path in asyncio.run(migrations.write_revision(url, service.migrations, service.metadata, message)):
+        for path in asyncio.run(revising.write_revision(url, service.migrations, service.metadata, message)):
             typer.echo(path)
 
     for group in groups:

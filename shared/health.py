@@ -95,7 +95,7 @@ async def checks_of(running: Running) -> dict[str, Check]:
 
 async def _migrations(session: AsyncSession, running: Running) -> Check:
     connection = await session.connection()
-    current = await connection.run_sync(migrate.current)
+    current = await migrate.current(connection)
     if current == running.head:
         return _ok()
     if migrate.is_newer(current, running.service.migrations):

@@ -1,23 +1,21 @@
-"""Alembic without ini files: each service's `migrations/` holds revisions only."""
+"""Migrations: which revision the code wants, which one a database is at, and bringing it there.
+
+Each service's `migrations/versions` holds revisions only, `<number>_<words>.py`, one after the other.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.data.database import server_settings
 
 if TYPE_CHECKING:
-    from typing import Any
+    from pathlib import Path
 
-    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 _LOCK = 7_236_911  # one migration at a time per database
 
@@ -32,14 +30,27 @@ class DatabaseIsNewer(Exception):  # noqa: N818 (said to a person as it is)
         )
 
 
-def scripts(folder: Path) -> ScriptDirectory:
-    """The revisions of one service; the template of new ones lies beside this file."""
-    return ScriptDirectory(str(Path(__file__).parent), version_locations=[str(folder / "versions")])
+def revisions(folder: Path) -> list[str]:
+    """The revisions of the code, oldest first, by the names of their files."""
+    return sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("[0-9]*_*.py"))
 
 
 def head(folder: Path) -> str | None:
-    """The newest revision of the code."""
-    return scripts(folder).get_current_head()
+    """The newest revision of the code; None without any."""
+    return max(revisions(folder), default=None)
+
+
+def is_newer(revision: str | None, folder: Path) -> bool:
+    """Whether code of this folder does not know the revision at which a database is."""
+    return revision is not None and revision not in revisions(folder)
+
+
+async def current(connection: AsyncConnection) -> str | None:
+    """The revision the database is at; None for an empty one."""
+    if await connection.scalar(text("select to_regclass('alembic_version')")) is None:
+        return None
+    revision: str | None = await connection.scalar(text("select version_num from alembic_version"))
+    return revision
 
 
 async def upgrade(url: str, folder: Path) -> list[str]:
@@ -56,84 +67,24 @@ async def upgrade(url: str, folder: Path) -> list[str]:
     )
     try:
         async with engine.connect() as connection:
+            if await current(connection) == head(folder):
+                return []
             await connection.execute(text("set lock_timeout = 0"))
             await connection.execute(text("select pg_advisory_lock(:id)"), {"id": _LOCK})
             await connection.execute(text("set lock_timeout = '4s'"))
-            done = await connection.run_sync(_upgrade, folder)
+            done = await _upgrade(connection, folder)
             await connection.commit()
             return done
     finally:
         await engine.dispose()
 
 
-def current(connection: Connection) -> str | None:
-    """The revision the database is at."""
-    return MigrationContext.configure(connection).get_current_revision()
+async def _upgrade(connection: AsyncConnection, folder: Path) -> list[str]:
+    from shared.data import revising  # noqa: PLC0415 (a tenth of a second that most starts have no use for)
 
-
-def is_newer(revision: str | None, folder: Path) -> bool:
-    """Whether code of this folder does not know the revision at which a database is."""
-    return revision is not None and revision not in {each.revision for each in scripts(folder).walk_revisions()}
-
-
-def _upgrade(connection: Connection, folder: Path) -> list[str]:
-    directory = scripts(folder)
-    at = current(connection)
-    if at == directory.get_current_head():
+    at = await current(connection)  # once more: whoever held the lock may have done it
+    if at == head(folder):
         return []
     if at is not None and is_newer(at, folder):
         raise DatabaseIsNewer(at)
-    ran: list[str] = []
-
-    def plan(revision: Any, context: MigrationContext) -> Any:  # noqa: ANN401 (Alembic's own shapes)
-        del context
-        steps = directory._upgrade_revs("head", revision)  # noqa: SLF001 (what alembic.command.upgrade calls)
-        ran.extend(str(step.revision.revision) for step in steps)
-        return steps
-
-    environment = EnvironmentContext(Config(), directory, fn=plan)
-    environment.configure(connection=connection)
-    with environment.begin_transaction():
-        environment.run_migrations()
-    return ran
-
-
-async def write_revision(url: str, folder: Path, metadata: MetaData, message: str) -> list[str]:
-    """Writes a new revision file from the table classes (for developers); returns its path."""
-    engine = create_async_engine(url)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_write_revision, folder, metadata, message)
-    finally:
-        await engine.dispose()
-
-
-def _write_revision(connection: Connection, folder: Path, metadata: MetaData, message: str) -> list[str]:
-    from alembic.autogenerate import api  # noqa: PLC0415 (developer command only)
-
-    directory = scripts(folder)
-    number = len(list(directory.walk_revisions())) + 1
-    context = api.RevisionContext(
-        Config(),
-        directory,
-        {
-            "message": message,
-            "autogenerate": True,
-            "sql": False,
-            "head": "head",
-            "splice": False,
-            "branch_label": None,
-            "version_path": None,
-            "rev_id": f"{number:04d}",
-            "depends_on": None,
-        },
-    )
-
-    def compare(revision: Any, migration: MigrationContext) -> Any:  # noqa: ANN401
-        context.run_autogenerate(revision, migration)
-        return []
-
-    environment = EnvironmentContext(Config(), directory, fn=compare)
-    environment.configure(connection=connection, target_metadata=metadata, compare_type=True)
-    environment.run_migrations()
-    return [str(script.path) for script in context.generate_scripts() if script is not None]
+    return await connection.run_sync(revising.run_to_head, folder)

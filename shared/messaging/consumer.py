@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SLICE_RECORDS = 500
-FIRST_POLL_MS, POLL_MS, QUIET_POLL_MS = 100, 1_000, 4_000
-"""What waits comes at once. At first, so that a service in which nothing waits is ready sooner; while partitions are
+FIRST_POLL_MS, POLL_MS, QUIET_POLL_MS = 20, 1_000, 4_000
+"""What waits comes at once. Until it is known what waits, for then a service is not ready; while partitions are
 behind, paused or not told to Kafka; and when all is quiet."""
 POLL_SECONDS = 30.0
 COMMIT_EVERY_SECONDS = 0.2
@@ -152,9 +152,8 @@ class Consumer:
     async def _consume(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
         now = asyncio.get_running_loop().time
         self.watchdog.begin(now())
-        patience = FIRST_POLL_MS
         while not stop.is_set():
-            polled, assignments = await self._poll(consumer, stop, patience)
+            polled, assignments = await self._poll(consumer, stop, self._patience(consumer))
             self.kafka_fault.clear()
             self._attempt = 0
             if self._unpositioned:
@@ -168,7 +167,11 @@ class Consumer:
             self.watchdog.look(consumer, now(), waiting=self.lag or 0, advanced=bool(polled), away=self.broker_away())
             await self._commit(consumer)
             await self._look(consumer)
-            patience = QUIET_POLL_MS if self._quiet(consumer) else POLL_MS
+
+    def _patience(self, consumer: AIOKafkaConsumer) -> int:
+        if self.lag is None:
+            return FIRST_POLL_MS
+        return QUIET_POLL_MS if self._quiet(consumer) else POLL_MS
 
     async def _poll(
         self, consumer: AIOKafkaConsumer, stop: asyncio.Event, patience_ms: int
