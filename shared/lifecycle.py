@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 Facts = TypeVar("Facts")
 
 SYSTEM = "system"
+NOT_NOW = "invalid_transition"
 
 
 class Refused(Exception):  # noqa: N818 (a refusal is an answer, not a defect)
@@ -28,6 +29,17 @@ class Invalid(Refused):
     def __init__(self, pointer: str, message: str, code: str = "invalid") -> None:
         error = {"pointer": pointer, "code": code, "message": message}
         super().__init__("validation_failed", message, errors=[error])
+
+
+class NotNow(Refused):
+    """The resource does not stand where this is possible (409 `invalid_transition`): where it does, what is possible.
+
+    `current_status` is that of what refuses: the resource of the address, or the part of it that the request names.
+    """
+
+    def __init__(self, detail: str, current_status: str, allowed: Sequence[str] = (), title: str | None = None) -> None:
+        members = {"title": title} if title else {}
+        super().__init__(NOT_NOW, detail, current_status=current_status, allowed=list(allowed), **members)
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class Lifecycle(Generic[Facts]):
         failed = self._failed_guard(here[0], facts)
         if failed is None:
             return here[0]
-        if failed.code == "invalid_transition":
+        if failed.code == NOT_NOW:
             raise self.invalid(action, status, self.actions(status, facts, hats, can_sign=can_sign), failed.detail)
         raise Refused(failed.code, failed.detail)
 
@@ -106,12 +118,12 @@ class Lifecycle(Generic[Facts]):
             f"now possible: {', '.join(allowed)}." if allowed else "nothing more can happen to it by you."
         )
         title = f"This {self.noun} does not allow '{action}' now"
-        return Refused("invalid_transition", says, title=title, current_status=status, allowed=list(allowed))
+        return NotNow(says, status, allowed, title)
 
     def codes(self, *actions: str) -> frozenset[str]:
         """With which problem codes the table can refuse these actions: what their routes must name."""
         guards = {guard.code for step in self.steps if step.action in actions for guard in step.guards}
-        return frozenset({"forbidden", "invalid_transition"} | guards)
+        return frozenset({"forbidden", NOT_NOW} | guards)
 
     def who(self, *actions: str) -> frozenset[str]:
         """The hats that any of these steps asks of a caller: what their routes must name."""

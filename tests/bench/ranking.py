@@ -109,12 +109,14 @@ def main() -> None:
     gc.collect()
     sought = needs(given.needs + WARM, given.seed)
     print(f"{given.capabilities} capabilities made and settled in {made:.1f} s")
-    print(f"columns {index.store.nbytes / 1e6:.0f} MB, process grew by {resident_mb() - before:.0f} MB")
+    grown = resident_mb() - before
+    print(f"columns {index.store.nbytes / 1e6:.0f} MB, process grew by {grown:.0f} MB")
     brute = BruteForce(index)
-    exact = [[c for c, _ in brute.top(need, K)] for need in sought[: given.exact]]
-    equal = [index.top(need, ON, K) == brute.top(need, K) for need in sought[: given.exact]]
-    print(f"first {K} and their scores equal to brute force: {sum(equal)} of {len(equal)} needs")
-    figures = {"capabilities": given.capabilities, "equal": sum(equal), "compared": len(equal)}
+    tops = [brute.top(need, K) for need in sought[: given.exact]]
+    exact = [[capability for capability, _ in top] for top in tops]
+    equal = sum(index.top(need, ON, K) == top for need, top in zip(sought, tops, strict=False))
+    print(f"first {K} and their scores equal to brute force: {equal} of {len(tops)} needs")
+    figures = {"capabilities": given.capabilities, "equal": equal, "compared": len(tops), "grown_mb": grown}
 
     def engine(need: NeedFacts) -> object:
         return index.top(need, ON, K)

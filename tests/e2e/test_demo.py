@@ -143,6 +143,14 @@ async def test_guyana_replicates_suriname(played: Played) -> None:
     assert (source["id"], reuse["id"]) in {(e["from_project_id"], e["to_project_id"]) for e in lineage["edges"]}
 
 
+async def test_every_score_of_the_demo_is_computed_again_from_what_its_match_stores(played: Played) -> None:
+    operator = played.system.operator
+    matches = await operator.items("/matches", limit=200)
+    told = [await operator.read(f"/matches/{match['id']}/explanation", recompute="true") for match in matches]
+    assert len(told) > len(played.document["stories"])
+    assert [each["recomputed"] for each in told] == [{"score": match["score"], "equal": True} for match in matches]
+
+
 async def test_two_runs_at_once_play_the_stories_once(played: Played) -> None:
     assert (played.beside["green"], "nothing changed" in played.beside["summary"]) == (True, True)
     needs = await played.system.operator.items("/needs", limit=200)

@@ -11,6 +11,8 @@ import pytest
 from aiokafka.admin import NewPartitions, NewTopic
 from aiokafka.errors import KafkaError
 
+from shared.data.database import direct_connection
+from shared.messaging import consumer
 from shared.messaging.kafka import admin, stop_bounded
 from shared.messaging.logs import Log
 from shared.messaging.subscription import _Shares, started
@@ -38,6 +40,22 @@ async def test_processes_that_start_together_share_all_partitions_soon(parts: Pa
             *(stack.enter_async_context(running_probe(parts, url=url, prefix=prefix, replica=str(n))) for n in range(4))
         )
         assert await eventually(lambda: shared_out(probes), SOON_SECONDS)
+
+
+@pytest.mark.asyncio
+async def test_what_waits_is_known_as_soon_as_the_database_has_told_where_to_begin(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service is not ready before; so the consumer looks again at once, also when its first look came too soon."""
+    monkeypatch.setattr(consumer, "POLL_MS", 60_000)
+    url = await probe_database(parts)
+    async with AsyncExitStack() as stack:
+        async with direct_connection(url, "holds") as holds, holds.transaction():
+            await holds.execute("lock table consumer_positions")
+            probe = await stack.enter_async_context(running_probe(parts, url=url))
+            await eventually(lambda: probe.running.consumer._looked_at > 0)
+            assert probe.running.consumer.lag is None
+        assert await eventually(lambda: probe.running.consumer.lag == 0, 10)
 
 
 def shared_out(probes: Sequence[Probe]) -> bool:

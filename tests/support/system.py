@@ -461,6 +461,9 @@ def is_problem(answer: httpx.Response) -> dict[str, Any]:
     if problem["code"] == "validation_failed":
         assert problem["errors"], told
         assert all(set(error) >= {"pointer", "code", "message"} for error in problem["errors"]), told
+    if problem["code"] == "invalid_transition":
+        assert problem["current_status"], told
+        assert isinstance(problem["allowed"], list), told
     return problem
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from shared.lifecycle import Guard, Lifecycle, Refused, Step
+from shared.lifecycle import NOT_NOW, Guard, Lifecycle, Refused, Step
 
 
 @dataclass
@@ -80,3 +83,18 @@ def test_the_diagram_names_every_step() -> None:
     assert diagram.startswith("stateDiagram-v2")
     assert "draft --> open: open" in diagram
     assert "open --> expired: expire" in diagram
+
+
+def refusals_by_code(tree: ast.AST) -> Iterator[str]:
+    """Codes that are given to `Refused` or `refuse` as they stand."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"Refused", "refuse"}:
+            yield from (str(each.value) for each in node.args[:1] if isinstance(each, ast.Constant))
+
+
+def test_every_answer_that_something_is_not_possible_now_says_what_is() -> None:
+    root = Path(__file__).parents[2]
+    files = [path for folder in ("services", "shared") for path in (root / folder).rglob("*.py")]
+    named = {path.name: set(refusals_by_code(ast.parse(path.read_text()))) for path in files}
+    assert "forbidden" in set().union(*named.values())
+    assert [name for name, codes in named.items() if NOT_NOW in codes] == [], "use NotNow, which asks for the status"

@@ -22,9 +22,9 @@ from services.notifications.domain.webhooks import (
 )
 from services.notifications.store import deliveries, events, positions, webhooks
 from shared.events.notifications import WebhookTest
+from shared.lifecycle import NotNow
 from shared.messaging.envelope import CloudEvent
 from shared.ops.ids import new_id
-from shared.web.problems import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ async def replay_delivery(tx: Tx, caller: Caller, delivery_id: UUID, signals: Si
     hook = await webhooks.get_visible(tx, caller, old.webhook_id)
     EDITING.check(EDIT, hook.status, None, caller.hats(owner=[hook.institution_id]))
     if hook.status != ENABLED:
-        raise refuse("invalid_transition", "Enable the webhook first.", current_status=hook.status, allowed=["enable"])
+        raise NotNow("Enable the webhook first.", hook.status, ["enable"])
     await tx.audit("DeliveryReplayed", f"deliveries/{old.id}")
     made = new_delivery(hook.id, old.event_row, old.event_id, old.event_name, tx.clock.real(), replay=True)
     return await _send(tx, made, signals)

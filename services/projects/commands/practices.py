@@ -14,6 +14,7 @@ from services.projects.store import institutions, practices, projects
 from services.projects.store.projects import Project
 from services.projects.tables import PracticeRow, ReplicationRow
 from shared.events.projects import PracticePublished, PracticeReplicated
+from shared.lifecycle import NotNow
 from shared.messaging.transaction import Tx
 from shared.ops.ids import new_id
 from shared.web.auth import Caller
@@ -80,7 +81,7 @@ async def replicate(
     reusing = await projects.get_visible(tx, caller, body.project_id)
     _permit(reusing, caller, tx, PARTNERS)
     if practice.status != "published":
-        raise refuse("invalid_transition", "The practice is a draft; publish it first.", current_status=practice.status)
+        raise NotNow("The practice is a draft; publish it first.", practice.status)
     rules.check_replication(practice.project_id, body.project_id, reusing.row.status)
     row = ReplicationRow(
         id=new_id(),
@@ -90,7 +91,7 @@ async def replicate(
         **body.model_dump(),
     )
     if not await practices.insert_replication_once(tx, row):
-        raise refuse("invalid_transition", "This project is recorded as a replication of this practice already.")
+        raise NotNow("This project is recorded as a replication of this practice already.", "replicated")
     _tell_replicated(tx, practice, row, await projects.by_id(tx, practice.project_id), reusing)
     return row, practice
 

@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol, TypeVar
 from uuid import UUID
 
 from services.projects.domain.projects import RUNNING
-from shared.lifecycle import Guard, Invalid, Lifecycle, Refused, Step
+from shared.lifecycle import Guard, Invalid, Lifecycle, NotNow, Step
 from shared.reference.vocabulary import ContributionKind
 
 MAX_DELIVERIES = 200  # an event carries all of them and must stay below 256 KiB
@@ -149,12 +149,12 @@ def to_confirm(contribution: Contribution, deliveries: Sequence[D], delivery_id:
     """
     if delivery_id is None:
         waiting = [delivery for delivery in deliveries if delivery.status == "delivered"]
-        return waiting or _nothing("No delivery waits for your word.")
+        return waiting or _nothing("No delivery waits for your word.", status_after(contribution, deliveries))
     named = find(deliveries, delivery_id)
     if named.status == "confirmed":
-        return _nothing("This delivery is confirmed already.")
+        return _nothing("This delivery is confirmed already.", named.status)
     if named.status == "disputed" and size(named, contribution.kind) > remaining(contribution, deliveries):
-        return _nothing("This part has been delivered again since; confirm that delivery.")
+        return _nothing("This part has been delivered again since; confirm that delivery.", named.status)
     return [named]
 
 
@@ -162,7 +162,7 @@ def to_dispute(deliveries: Sequence[D], delivery_id: UUID) -> D:
     """The delivery to dispute, which must still wait (409)."""
     named = find(deliveries, delivery_id)
     if named.status != "delivered":
-        _nothing(f"This delivery is {named.status} already.")
+        _nothing(f"This delivery is {named.status} already.", named.status)
     return named
 
 
@@ -174,8 +174,8 @@ def find(deliveries: Iterable[D], delivery_id: UUID) -> D:
     raise Invalid("/delivery_id", "This contribution has no such delivery", "unknown_delivery")
 
 
-def _nothing(detail: str) -> NoReturn:
-    raise Refused("invalid_transition", detail)
+def _nothing(detail: str, status: str) -> NoReturn:
+    raise NotNow(detail, status)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import calendar
 from collections.abc import Mapping
 from datetime import date
 
-from shared.lifecycle import Invalid, Refused
+from shared.lifecycle import Invalid, NotNow
 from shared.reference.dates import first_day, precision
 from shared.reference.vocabulary import CentreStatus as S
 
@@ -28,7 +28,7 @@ def check_step(current: str, target: str) -> None:
         says = f"The centre is {current}; " + (
             f"next can be: {', '.join(allowed)}." if allowed else "that is the end of its life."
         )
-        raise Refused("invalid_transition", says, current_status=current, allowed=allowed)
+        raise NotNow(says, current, allowed)
 
 
 def check_since(since: str, previous: str | None, today: date) -> None:

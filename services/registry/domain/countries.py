@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.lifecycle import Refused
+from shared.lifecycle import NotNow
 from shared.reference import countries
 
 
@@ -10,9 +10,4 @@ def check_scheduled(code: str, group: str) -> None:
     """Raises `invalid_transition` when no end of this status is scheduled for the country."""
     scheduled = [row.status for row in countries.history(code) if row.scheduled]
     if group not in scheduled:
-        raise Refused(
-            "invalid_transition",
-            f"No change of '{group}' is scheduled for {code}.",
-            current_status=group,
-            allowed=scheduled,
-        )
+        raise NotNow(f"No change of '{group}' is scheduled for {code}.", group, scheduled)

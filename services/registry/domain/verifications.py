@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.registry.domain.common import STAFF
-from shared.lifecycle import Guard, Lifecycle, Refused, Step
+from shared.lifecycle import Guard, Lifecycle, NotNow, Refused, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,4 @@ def check_four_eyes(submitted_by: str, decider: str) -> None:
 def check_none_open(*, has_open: bool) -> None:
     """One question at a time."""
     if has_open:
-        raise Refused(
-            "invalid_transition",
-            "A verification of this institution is waiting for its decision already.",
-            current_status="submitted",
-            allowed=[],
-        )
+        raise NotNow("A verification of this institution is waiting for its decision already.", "submitted")
