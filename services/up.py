@@ -152,9 +152,11 @@ async def live(system: Up, asked: asyncio.Event, *, with_demo: bool) -> None:
 
 def import_services() -> None:
     """A second of imports, and the lexicon, which matching cannot start without."""
+    from services.matching.engine import lexicon
+
     for package in SERVICES.values():
         importlib.import_module(f"{package}.app")
-    importlib.import_module(f"{SERVICES['matching']}.engine.lexicon").default_lexicon()
+    lexicon.default_lexicon()
 
 
 async def stop_all(system: Up, watchers: list[asyncio.Task[None]]) -> None:

@@ -32,12 +32,12 @@ class Invalid(Refused):
 
 
 class NotNow(Refused):
-    """The resource does not stand where this is possible (409 `invalid_transition`): where it does, what is possible.
+    """Not possible from where the resource stands (409 `invalid_transition`): says where that is and what is possible.
 
-    `current_status` is that of what refuses: the resource of the address, or the part of it that the request names.
+    That is the resource of the address, or the part of it that the request names, such as one delivery.
     """
 
-    def __init__(self, detail: str, current_status: str, allowed: Sequence[str] = (), title: str | None = None) -> None:
+    def __init__(self, detail: str, current_status: str, allowed: Sequence[str], title: str | None = None) -> None:
         members = {"title": title} if title else {}
         super().__init__(NOT_NOW, detail, current_status=current_status, allowed=list(allowed), **members)
 

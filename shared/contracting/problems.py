@@ -33,11 +33,14 @@ PROBLEM: Json = {
         "instance": {"type": "string", "description": "Path of the request"},
         "request_id": {"type": "string", "description": "Also in X-Request-Id and in the log of the service"},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemError"}},
-        "current_status": {"type": "string", "description": "With invalid_transition: where the resource stands"},
+        "current_status": {
+            "type": "string",
+            "description": "With invalid_transition: where it stands, or the part of it that is named",
+        },
         "allowed": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "With invalid_transition: what you may do now",
+            "description": "With invalid_transition: what you may do with that now",
         },
     },
 }

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import asyncpg
 
 from shared.data.database import CONNECT_SECONDS, server_settings
+from shared.data.migrate import IS_MIGRATED, REVISION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -137,9 +138,9 @@ def _unpack(member: IO[bytes], plain: IO[bytes]) -> None:
 
 
 async def _revision(connection: asyncpg.Connection) -> str | None:
-    if await connection.fetchval("select to_regclass('alembic_version')") is None:
+    if not await connection.fetchval(IS_MIGRATED):
         return None
-    revision: str | None = await connection.fetchval("select version_num from alembic_version")
+    revision: str | None = await connection.fetchval(REVISION)
     return revision
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _LOCK = 7_236_911  # one migration at a time per database
+IS_MIGRATED = "select to_regclass('alembic_version') is not null"
+REVISION = "select version_num from alembic_version"
 
 
 class DatabaseIsNewer(Exception):  # noqa: N818 (said to a person as it is)
@@ -47,9 +49,9 @@ def is_newer(revision: str | None, folder: Path) -> bool:
 
 async def current(connection: AsyncConnection) -> str | None:
     """The revision the database is at; None for an empty one."""
-    if await connection.scalar(text("select to_regclass('alembic_version')")) is None:
+    if not await connection.scalar(text(IS_MIGRATED)):
         return None
-    revision: str | None = await connection.scalar(text("select version_num from alembic_version"))
+    revision: str | None = await connection.scalar(text(REVISION))
     return revision
 
 

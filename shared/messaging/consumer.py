@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SLICE_RECORDS = 500
-FIRST_POLL_MS, POLL_MS, QUIET_POLL_MS = 20, 1_000, 4_000
-"""What waits comes at once. Until it is known what waits, for then a service is not ready; while partitions are
-behind, paused or not told to Kafka; and when all is quiet."""
+UNKNOWN_POLL_MS, POLL_MS, QUIET_POLL_MS = 20, 1_000, 4_000
+"""What waits comes at once. How long to look otherwise: until it is known what waits, so that `/readyz` soon tells;
+while partitions are behind, paused or not told to Kafka; and when all is quiet."""
 POLL_SECONDS = 30.0
 COMMIT_EVERY_SECONDS = 0.2
 COMMIT_SECONDS = 2.0
@@ -158,19 +158,19 @@ class Consumer:
             self._attempt = 0
             if self._unpositioned:
                 raise MustRebuild(self.fault.detail or "positions unreadable")
-            if not any(lane.failures for lane in self._lanes.values()):
-                self.fault.clear()
             for tp, records in polled.items():
                 await self._work_off(consumer, tp, records, assignments)
             self._resume(consumer)
             self._measure(consumer)
+            if self.lag is not None and not any(lane.failures for lane in self._lanes.values()):
+                self.fault.clear()
             self.watchdog.look(consumer, now(), waiting=self.lag or 0, advanced=bool(polled), away=self.broker_away())
             await self._commit(consumer)
             await self._look(consumer)
 
     def _patience(self, consumer: AIOKafkaConsumer) -> int:
         if self.lag is None:
-            return FIRST_POLL_MS
+            return UNKNOWN_POLL_MS
         return QUIET_POLL_MS if self._quiet(consumer) else POLL_MS
 
     async def _poll(

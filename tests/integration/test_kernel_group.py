@@ -46,7 +46,7 @@ async def test_processes_that_start_together_share_all_partitions_soon(parts: Pa
 async def test_what_waits_is_known_as_soon_as_the_database_has_told_where_to_begin(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service is not ready before; so the consumer looks again at once, also when its first look came too soon."""
+    """`bandung up` waits for that; so the consumer looks again at once, also when its first look came too soon."""
     monkeypatch.setattr(consumer, "POLL_MS", 60_000)
     url = await probe_database(parts)
     async with AsyncExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -18,17 +19,17 @@ import pytest
 
 import services
 from services import SERVICES
+from shared.data import migrate
 from tests.support.stack import free_port
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.support.parts import Parts
 
-pytestmark = pytest.mark.asyncio
-
 ROOT = Path(services.__file__).parent.parent
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("name", SERVICES)
 async def test_a_service_runs_alone_and_stops_in_order(parts: Parts, name: str, tmp_path: Path) -> None:
     environment = await alone(parts, name, tmp_path)
@@ -47,6 +48,30 @@ async def test_a_service_runs_alone_and_stops_in_order(parts: Parts, name: str, 
         code = await asyncio.to_thread(process.wait, 15)
     assert (code, time.monotonic() - begun < 10) == (0, True), log.read_text()
     assert "loop_cancelled" not in log.read_text()  # each ended by itself, in its turn
+
+
+@pytest.mark.asyncio
+async def test_processes_that_migrate_at_once_do_it_once(parts: Parts, tmp_path: Path) -> None:
+    environment = await alone(parts, "registry", tmp_path)
+    begun = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.registry", "migrate", "--json",
+            cwd=tmp_path, env=environment, stdout=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    told = [json.loads((await process.communicate())[0]) for process in begun]
+    assert [process.returncode for process in begun] == [0, 0, 0]
+    ran = sorted(told, key=len)
+    assert ran[:2] == [[], []]
+    assert [row["revision"] for row in ran[2]] == migrate.revisions(ROOT / "services" / "registry" / "migrations")
+
+
+def test_a_start_loads_alembic_only_where_there_is_something_to_migrate() -> None:
+    imports = "\n".join(f"import {package}.app" for package in SERVICES.values())
+    program = f"{imports}\nimport sys\nfrom shared.data import migrate\nprint('alembic' in sys.modules)\n"
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["False"]
 
 
 async def alone(parts: Parts, name: str, folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.projects.domain import contributions as ledger
-from shared.lifecycle import Invalid, Refused
+from shared.lifecycle import Invalid, NotNow, Refused
 
 
 @dataclass
@@ -69,30 +69,41 @@ def test_status_follows_from_the_deliveries(statuses: list[str], expected: str) 
     assert ledger.status_after(Promise(), parts) == expected
 
 
+def says(refused: Refused) -> tuple[str, list[str]]:
+    """Where it stands and what is possible."""
+    return refused.members["current_status"], refused.members["allowed"]
+
+
 def test_confirming() -> None:
     waiting, disputed, confirmed = Part(Decimal(60)), Part(Decimal(60), status="disputed"), Part(status="confirmed")
     parts = [waiting, disputed, confirmed]
     assert ledger.to_confirm(Promise(), parts, None) == [waiting]
     assert ledger.to_confirm(Promise(), parts, disputed.id) == [disputed]
-    for wanted in (confirmed.id, None):
-        with pytest.raises(Refused) as refused:
+    for wanted, standing in ((confirmed.id, ("confirmed", [])), (None, ("disputed", ["confirm"]))):
+        with pytest.raises(NotNow) as refused:
             ledger.to_confirm(Promise(), [disputed, confirmed], wanted)
-        assert refused.value.code == "invalid_transition"
+        assert says(refused.value) == standing
     with pytest.raises(Invalid):
         ledger.to_confirm(Promise(), parts, uuid4())
 
 
 def test_a_disputed_part_that_was_delivered_again_cannot_be_confirmed() -> None:
-    disputed = Part(Decimal(60), status="disputed")
-    with pytest.raises(Refused):
-        ledger.to_confirm(Promise(), [disputed, Part(Decimal(61))], disputed.id)
+    disputed, again = Part(Decimal(60), status="disputed"), Part(Decimal(61), status="confirmed")
+    for wanted, standing in ((disputed.id, ("disputed", [])), (None, ("committed", []))):
+        with pytest.raises(NotNow) as refused:
+            ledger.to_confirm(Promise(), [disputed, again], wanted)
+        assert says(refused.value) == standing
 
 
 def test_only_what_waits_can_be_disputed() -> None:
     waiting, confirmed = Part(Decimal(1)), Part(Decimal(1), status="confirmed")
-    assert ledger.to_dispute([waiting, confirmed], waiting.id) is waiting
-    with pytest.raises(Refused):
-        ledger.to_dispute([waiting, confirmed], confirmed.id)
+    disputed, large = Part(Decimal(1), status="disputed"), Part(Decimal(119), status="disputed")
+    parts = [waiting, confirmed, disputed, large]
+    assert ledger.to_dispute(Promise(), parts, waiting.id) is waiting
+    for part, allowed in ((confirmed, []), (disputed, ["confirm"]), (large, [])):
+        with pytest.raises(NotNow) as refused:
+            ledger.to_dispute(Promise(), parts, part.id)
+        assert says(refused.value) == (part.status, allowed)
 
 
 def test_totals_of_two_countries_add_up_and_currencies_stay_apart() -> None:

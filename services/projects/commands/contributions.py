@@ -127,7 +127,7 @@ async def dispute(
     """The receiver says no to a delivery, with a reason; it no longer counts as delivered."""
     contribution = await contributions.lock_visible(tx, caller, contribution_id)
     _step(contribution, "dispute", caller, if_match)
-    delivery = rules.to_dispute(contribution.deliveries, body.delivery_id)
+    delivery = rules.to_dispute(contribution.row, contribution.deliveries, body.delivery_id)
     delivery.status, delivery.reason = "disputed", check_reason(body.reason_code, body.text)
     return _judged(tx, contribution, ContributionDisputed)
 

@@ -81,7 +81,9 @@ async def replicate(
     reusing = await projects.get_visible(tx, caller, body.project_id)
     _permit(reusing, caller, tx, PARTNERS)
     if practice.status != "published":
-        raise NotNow("The practice is a draft; publish it first.", practice.status)
+        facts = PracticeFacts(await institutions.is_suspended(tx, practice.institution_id))
+        allowed = PRACTICE.actions(practice.status, facts, hats_of(practice, caller))
+        raise NotNow("The practice is a draft; publish it first.", practice.status, allowed)
     rules.check_replication(practice.project_id, body.project_id, reusing.row.status)
     row = ReplicationRow(
         id=new_id(),
@@ -91,7 +93,7 @@ async def replicate(
         **body.model_dump(),
     )
     if not await practices.insert_replication_once(tx, row):
-        raise NotNow("This project is recorded as a replication of this practice already.", "replicated")
+        raise NotNow("This project is recorded as a replication of this practice already.", practice.status, [])
     _tell_replicated(tx, practice, row, await projects.by_id(tx, practice.project_id), reusing)
     return row, practice
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from services.projects.domain.projects import RUNNING
@@ -149,21 +149,29 @@ def to_confirm(contribution: Contribution, deliveries: Sequence[D], delivery_id:
     """
     if delivery_id is None:
         waiting = [delivery for delivery in deliveries if delivery.status == "delivered"]
-        return waiting or _nothing("No delivery waits for your word.", status_after(contribution, deliveries))
+        if not waiting:
+            raise _none_waits(contribution, deliveries)
+        return waiting
     named = find(deliveries, delivery_id)
     if named.status == "confirmed":
-        return _nothing("This delivery is confirmed already.", named.status)
-    if named.status == "disputed" and size(named, contribution.kind) > remaining(contribution, deliveries):
-        return _nothing("This part has been delivered again since; confirm that delivery.", named.status)
+        raise NotNow("This delivery is confirmed already.", named.status, [])
+    if _replaced(contribution, deliveries, named):
+        raise NotNow("This part has been delivered again since; confirm that delivery.", named.status, [])
     return [named]
 
 
-def to_dispute(deliveries: Sequence[D], delivery_id: UUID) -> D:
+def to_dispute(contribution: Contribution, deliveries: Sequence[D], delivery_id: UUID) -> D:
     """The delivery to dispute, which must still wait (409)."""
     named = find(deliveries, delivery_id)
     if named.status != "delivered":
-        _nothing(f"This delivery is {named.status} already.", named.status)
+        done = named.status == "confirmed" or _replaced(contribution, deliveries, named)
+        raise NotNow(f"This delivery is {named.status} already.", named.status, [] if done else ["confirm"])
     return named
+
+
+def _replaced(contribution: Contribution, deliveries: Sequence[Delivery], disputed: Delivery) -> bool:
+    """Whether the giver has delivered the disputed part again."""
+    return disputed.status == "disputed" and size(disputed, contribution.kind) > remaining(contribution, deliveries)
 
 
 def find(deliveries: Iterable[D], delivery_id: UUID) -> D:
@@ -174,8 +182,11 @@ def find(deliveries: Iterable[D], delivery_id: UUID) -> D:
     raise Invalid("/delivery_id", "This contribution has no such delivery", "unknown_delivery")
 
 
-def _nothing(detail: str, status: str) -> NoReturn:
-    raise NotNow(detail, status)
+def _none_waits(contribution: Contribution, deliveries: Sequence[Delivery]) -> NotNow:
+    if any(part.status == "disputed" and not _replaced(contribution, deliveries, part) for part in deliveries):
+        detail = "No delivery waits for your word; name the disputed one to confirm it after all."
+        return NotNow(detail, "disputed", ["confirm"])
+    return NotNow("No delivery waits for your word.", status_after(contribution, deliveries), [])
 
 
 @dataclass(slots=True)

@@ -79,7 +79,7 @@ def check_no_overlap(
         if same and _overlap(period, from_on, to_on):
             until = f" to {period.to_on}" if period.to_on else " on"
             detail = f"This partner already holds the role {role} from {period.from_on}{until}."
-            raise NotNow(detail, "held", title="The periods of a role may not overlap")
+            raise NotNow(detail, "held", [], title="The periods of a role may not overlap")
 
 
 def _overlap(period: Period, from_on: date, to_on: date | None) -> bool:
@@ -105,7 +105,7 @@ def leaving(periods: Iterable[P], institution_id: UUID, role: str, today: date) 
         raise Invalid("/role", f"This partner has no role {role}", "not_held")
     lasting = [period for period in its if lasts(period, today)]
     if not lasting:
-        raise NotNow(f"This partner's role {role} ended on {its[-1].to_on}.", "ended")
+        raise NotNow(f"This partner's role {role} ended on {its[-1].to_on}.", "ended", [])
     return lasting[-1]
 
 

@@ -51,4 +51,4 @@ def check_four_eyes(submitted_by: str, decider: str) -> None:
 def check_none_open(*, has_open: bool) -> None:
     """One question at a time."""
     if has_open:
-        raise NotNow("A verification of this institution is waiting for its decision already.", "submitted")
+        raise NotNow("A verification of this institution is waiting for its decision already.", "submitted", [])
