@@ -69,8 +69,6 @@ async def upgrade(url: str, folder: Path) -> list[str]:
     )
     try:
         async with engine.connect() as connection:
-            if await current(connection) == head(folder):
-                return []
             await connection.execute(text("set lock_timeout = 0"))
             await connection.execute(text("select pg_advisory_lock(:id)"), {"id": _LOCK})
             await connection.execute(text("set lock_timeout = '4s'"))
@@ -82,11 +80,11 @@ async def upgrade(url: str, folder: Path) -> list[str]:
 
 
 async def _upgrade(connection: AsyncConnection, folder: Path) -> list[str]:
-    from shared.data import revising  # noqa: PLC0415 (a tenth of a second that most starts have no use for)
-
-    at = await current(connection)  # once more: whoever held the lock may have done it
+    at = await current(connection)
     if at == head(folder):
         return []
     if at is not None and is_newer(at, folder):
         raise DatabaseIsNewer(at)
+    from shared.data import revising  # noqa: PLC0415 (a tenth of a second that most starts have no use for)
+
     return await connection.run_sync(revising.run_to_head, folder)

@@ -93,15 +93,20 @@ def against(
     return {f"{other.name}_p50_ms": p50, f"{other.name}_ratio": p50 / base, f"{other.name}_agreement": shared}
 
 
-def main() -> None:
-    """Prints the table of one size."""
+def asked() -> argparse.Namespace:
+    """What the command line says."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--capabilities", type=int, default=1_000_000)
     arguments.add_argument("--needs", type=int, default=300)
     arguments.add_argument("--exact", type=int, default=40, help="needs compared with brute force")
     arguments.add_argument("--seed", type=int, default=3)
     arguments.add_argument("--alone", action="store_true", help="without tantivy and PostgreSQL")
-    given = arguments.parse_args()
+    return arguments.parse_args()
+
+
+def main() -> None:
+    """Prints the table of one size."""
+    given = asked()
     before = resident_mb()
     start = time.perf_counter()
     index = market(given.capabilities)
